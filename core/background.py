@@ -10,6 +10,7 @@ from datetime import timedelta
 from sqlalchemy import Engine, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from core.conditions import Conditions
 from core.erp.alerting import running as alerting
 from core.erp.exposure.sensors.looking import look_at_sensors
 from core.erp.kernel.attachments.files import FILES, FileStore
@@ -43,6 +44,7 @@ ARCHIVE_EVERY = 60.0
 SENSORS_EVERY = 900.0
 BEAT_EVERY = 5.0
 ROUTES_EVERY = 60.0
+CONDITIONS_EVERY = 30.0
 GATEWAYS_EVERY = 5.0
 LEAD_EVERY = 1.0
 """How often the leader looks whether it still is, and the others whether they may be."""
@@ -192,6 +194,7 @@ def background(settings: Settings, engine: Engine, events: Events, outbox: Outbo
     files = FileStore(settings.data_dir / FILES)
     limits = sessions.Limits.of(settings.session_idle_minutes, settings.session_hours)
 
+    conditions = Conditions(engine, events, settings.data_dir, settings.certificate)
     lanes = lanes_of(outbox, engine, events)
     loops = [
         Loop("sealer", lambda: sealer.seal(now_utc()), SEAL_EVERY, leader.leads),
@@ -201,6 +204,7 @@ def background(settings: Settings, engine: Engine, events: Events, outbox: Outbo
         *(Loop(f"outbox {name}", lane.turn, RUN_EVERY, leader.leads) for name, lane in lanes.items()),
         Loop("alerts", lambda: alerting.run(engine, events), RUN_EVERY, leader.leads),
         Loop("alert routes", lambda: alerting.check(engine, events), ROUTES_EVERY, leader.leads),
+        Loop("conditions", lambda: conditions.look(now_utc()), CONDITIONS_EVERY, leader.leads),
         Loop("deadlines", lambda: run_deadlines(engine, events), DEADLINES_EVERY, leader.leads),
         Loop("tasks", lambda: remind(engine, events, now_utc()), REMIND_EVERY, leader.leads),
         Loop("sessions", lambda: sessions.end_expired(engine, now_utc(), limits), END_SESSIONS_EVERY, leader.leads),

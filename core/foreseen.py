@@ -33,19 +33,29 @@ class FillingDisk:
         self._samples: deque[tuple[float, int]] = deque()
 
     def __call__(self) -> str | None:
-        """What is wrong; a disk that cannot be asked is told of by the probe for room."""
+        """What is wrong, in a sentence."""
+        trouble = self.trouble()
+        if trouble is None:
+            return None
+        free, full_in = trouble
+        if full_in is None:
+            return f"{free / 2**20:.0f} MiB free in the data folder"
+        hours = full_in.total_seconds() / 3600
+        return f"the data folder's disk is full in {hours:.1f} h, as it fills now; {free / 2**30:.1f} GiB free"
+
+    def trouble(self) -> tuple[int, timedelta | None] | None:
+        """The bytes that are free, and in what they are used up; None if nothing is wrong. A disk that cannot be asked
+        is told of by the probe for room.
+        """
         nearest = next(path for path in [self._folder.absolute(), *self._folder.absolute().parents] if path.exists())
         try:
             free = self._free(nearest)
         except OSError:
             return None
         if free < ROOM_LOW:
-            return f"{free / 2**20:.0f} MiB free in the data folder"
+            return free, None
         full_in = self._full_in(free)
-        if full_in is None or full_in >= FULL_WITHIN:
-            return None
-        hours = full_in.total_seconds() / 3600
-        return f"the data folder's disk is full in {hours:.1f} h, as it fills now; {free / 2**30:.1f} GiB free"
+        return None if full_in is None or full_in >= FULL_WITHIN else (free, full_in)
 
     def _full_in(self, free: int) -> timedelta | None:
         """How long until it is full at the rate of the last hour; None: it does not fill, or too little was seen."""
@@ -69,12 +79,23 @@ def certificate_probe(
         if file is None:
             return None
         try:
-            first = x509.load_pem_x509_certificates(file.read_bytes())[0]
+            return ending(_end(file), now())
         except (OSError, ValueError) as error:
             return f"the certificate cannot be read: {error}"
-        return ending(first.not_valid_after_utc, now())
 
     return probe
+
+
+def _end(file: Path) -> datetime:
+    return x509.load_pem_x509_certificates(file.read_bytes())[0].not_valid_after_utc
+
+
+def certificate_end(file: Path | None) -> datetime | None:
+    """When a certificate ends; None where there is none, or it cannot be read."""
+    try:
+        return None if file is None else _end(file)
+    except (OSError, ValueError):
+        return None
 
 
 def ending(ends: datetime, now: datetime) -> str | None:

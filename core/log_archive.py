@@ -16,7 +16,7 @@ from core.erp.kernel.tables import table
 from core.erp.kernel.tasks import service as tasks
 from core.erp.kernel.tasks.model import Task
 from core.erp.kernel.tasks.workflow import STANDING
-from core.erp.kernel.unit import system, unit
+from core.erp.kernel.unit import Unit, system, unit
 from core.erp.kernel.words import Message
 
 SLOW, SEGMENTS_BEHIND = timedelta(minutes=10), 4
@@ -89,3 +89,11 @@ def watch(engine: Engine, events: Events, now: datetime) -> None:
 def _number(segment: Any) -> int:
     """Which segment of 16 MiB it is, of its timeline. Its name is three numbers of 8 hexadecimal digits."""
     return int(segment[8:16], 16) * 256 + int(segment[16:24], 16)
+
+
+def tell_backup(u: Unit, failure: str | None) -> None:
+    """A backup was made, or was not, and why: people are told until one is made."""
+    if failure is None:
+        u.outbox("backup.made", "backup", {})
+    else:
+        u.outbox("backup.failed", "backup", {"detail": failure})

@@ -14,6 +14,7 @@ from core.erp.kernel.audit import Sealer, newest_seal
 from core.erp.kernel.audit_verification import Finding, VerificationProgress, verify
 from core.erp.kernel.model import AuditSeal
 from core.erp.kernel.tables import table
+from core.erp.kernel.trail.review import tell_verdict
 from core.erp.kernel.unit import system, transact
 from core.erp.kernel.witness import WITNESS_FILE, Head, Witness
 from core.settings import Settings
@@ -76,6 +77,8 @@ def verify_trail(*, as_json: Annotated[bool, typer.Option("--json", help="One JS
     with error_sentence(), servers(conf, stream=False, user="audit verify") as found:
         engine = found.engine(1)
         verdict = examine(engine, Witness(conf.data_dir / WITNESS_FILE))
+        if verdict.seals or verdict.findings:
+            transact(engine, system("audit verify"), build_events(), lambda u: tell_verdict(u, verdict.findings))
         engine.dispose()
     if as_json:
         print(json.dumps({"whole": verdict.whole, **asdict(verdict)}))

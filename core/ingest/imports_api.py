@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from core.erp.exposure.judge.judge import Judge
+from core.erp.kernel import refused_imports
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.door import MIB, needs, routes
 from core.erp.kernel.http import Door, DoorKeeper
@@ -60,7 +61,7 @@ async def post_import(request: Request, door: Door) -> JSONResponse:
     def work(u: Unit) -> ImportOut:
         return answer(u, import_logger(u, Judge(), order, live=live), dry_run=body.dry_run)
 
-    return await _post(door, work, dry_run=body.dry_run)
+    return await _post(door, work, body.source or body.serial, dry_run=body.dry_run)
 
 
 @router.post(
@@ -79,12 +80,14 @@ async def post_file(request: Request, door: Door) -> JSONResponse:
     state = request.app.state
     async with state.upload_limiter.slot(door.actor.login, asyncio.Lock()), form_of(request) as form:
         door = door.for_content(await asyncio.to_thread(form.digest))
-        upload = await read_upload(form.name, form.file, form.fields, now_utc())
+        async with refused_imports.told(door, form.name, dry_run=form.fields.dry_run):
+            upload = await read_upload(form.name, form.file, form.fields, now_utc())
     work = partial(import_file, upload=upload, live=state.settings.instance == "live")
-    return await _post(door, work, dry_run=upload.fields.dry_run)
+    return await _post(door, work, form.name, dry_run=upload.fields.dry_run)
 
 
-async def _post(door: DoorKeeper, work: Callable[[Unit], ImportOut], *, dry_run: bool) -> JSONResponse:
+async def _post(door: DoorKeeper, work: Callable[[Unit], ImportOut], file: str, *, dry_run: bool) -> JSONResponse:
     """Answers what the work returns, and keeps nothing of a dry run."""
     tried = partial(rehearsed, work=work)
-    return await door.post_async(tried if dry_run else work, status=200 if dry_run else 201)
+    made = 200 if dry_run else 201
+    return await refused_imports.post_import(door, tried if dry_run else work, file, status=made, dry_run=dry_run)

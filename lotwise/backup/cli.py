@@ -7,11 +7,14 @@ import typer
 from rich.console import Console
 
 from core.erp.kernel.attachments.files import FILES
+from core.erp.kernel.unit import system, transact
+from core.log_archive import tell_backup
 from core.settings import Settings
+from core.wiring import build_events
 from lotwise.backup.backing_up import BackupFailed, make_backup
 from lotwise.embedded.postgres import EmbeddedPostgres
 from lotwise.embedded.supervisor import POSTGRES, postgres_folder
-from lotwise.runtime import error_sentence, servers
+from lotwise.runtime import Servers, error_sentence, servers
 
 app = typer.Typer(add_completion=False)
 out = Console()
@@ -46,8 +49,10 @@ def backup(
         try:
             made = make_backup(server, conf.data_dir, folder)
         except (BackupFailed, OSError) as error:  # a folder that cannot be made or written, a disk that is full
+            _tell(found, str(error))
             out.print(f"[red]no backup[/red]: {error}", highlight=False)
             raise typer.Exit(1) from error
+        _tell(found, None)
     until = f", until {made.archived_at:%Y-%m-%d %H:%M:%S} UTC so far" if made.archived_at is not None else ""
     out.print(f"{made.place}: verified; the log goes on in {folder.absolute() / 'wal'}{until}", highlight=False)
     if made.trouble:
@@ -55,3 +60,12 @@ def backup(
     for name in made.damaged:
         out.print(f"[red]not copied[/red]: {conf.data_dir / FILES / name} is damaged", highlight=False)
     raise typer.Exit(1 if made.damaged or made.trouble else 0)
+
+
+def _tell(found: Servers, failure: str | None) -> None:
+    """Lets the core know, which tells people."""
+    engine = found.engine(1)
+    try:
+        transact(engine, system("backup"), build_events(), lambda u: tell_backup(u, failure))
+    finally:
+        engine.dispose()

@@ -80,7 +80,7 @@ def _route(number: int, *steps: Step, **more: object) -> Route:
     return Route(id=number, name="nights", steps=steps, **given_)  # type: ignore[arg-type]  # as a test writes it
 
 
-WARM = Happened("zone_high", 1, 7, frozenset({3}))
+WARM = Happened("zone_high", frozenset({1}), 7, frozenset({3}))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_holiday_is_no_working_hour() -> None:
 def test_two_routes_are_one_plan_and_nobody_is_in_it_twice_at_one_time() -> None:
     now = local(2, "03:00")
     both = [_route(1, Step(0, "person", "wes"), Step(10, "role", "qa")), _route(2, Step(0, "person", "wes"))]
-    made = routes.plan(both, Severity.ALARM, now)
+    made = routes.plan(both, "zone_high", now)
     assert [(one.at - now, one.target, one.value, one.route_id) for one in made] == [
         (timedelta(0), "person", "wes", 1),
         (timedelta(minutes=10), "role", "qa", 1),
@@ -119,7 +119,8 @@ def test_two_routes_are_one_plan_and_nobody_is_in_it_twice_at_one_time() -> None
 
 def test_nothing_grave_goes_untold_without_a_route() -> None:
     assert all(FALLBACK[severity] for severity in (Severity.HARM, Severity.ALARM))
-    assert routes.plan([], Severity.HARM, local(2, "03:00"))[0].value == "excursion.assess"
+    assert routes.plan([], "hold", local(2, "03:00"))[0].value == "excursion.assess"
+    assert routes.plan([], "audit_finding", local(2, "03:00"))[0].value == "audit.review"
     assert set(EVENTS) >= LASTING
 
 

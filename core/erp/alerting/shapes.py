@@ -19,6 +19,14 @@ Event = Literal[
     "ingest_stopped",
     "ingest_trouble",
     "unreachable",
+    "readings_refused",
+    "heartbeat_missing",
+    "clock_wrong",
+    "disk_filling",
+    "backup_failed",
+    "audit_finding",
+    "certificate_ending",
+    "import_refused",
     "deadline",
     "sensor",
     "drill",
@@ -67,7 +75,7 @@ class RouteIn(Body):
     site_id: Ref | None = None
     zone_id: Ref | None = None
     item_id: Ref | None = None
-    events: Annotated[list[Event], Field(max_length=20)] = Field(default_factory=list)
+    events: Annotated[list[Event], Field(max_length=40)] = Field(default_factory=list)
     hours: Hours = "always"
     steps: Annotated[list[StepIn], Field(min_length=1, max_length=20)]
     repeat_minutes: Annotated[int, Field(ge=0, le=1440)] = 0
@@ -81,7 +89,7 @@ class RouteChange(Body):
     site_id: Ref | None = None
     zone_id: Ref | None = None
     item_id: Ref | None = None
-    events: Annotated[list[Event], Field(max_length=20)] | None = None
+    events: Annotated[list[Event], Field(max_length=40)] | None = None
     hours: Hours | None = None
     steps: Annotated[list[StepIn], Field(min_length=1, max_length=20)] | None = None
     repeat_minutes: Annotated[int, Field(ge=0, le=1440)] | None = None

@@ -21,6 +21,7 @@ from core.erp.kernel.http import Door, DoorKeeper
 from core.erp.kernel.record_parameters import as_endpoint, asked_of, asked_parameters
 from core.erp.kernel.records import columns, read
 from core.erp.kernel.records.declare import Entity, as_permits
+from core.erp.kernel.refused_imports import post_import
 from core.erp.kernel.table_form import TABLE_FORM, table_form
 from core.erp.kernel.tabular.cursor import streamed
 from core.erp.kernel.tabular.export import Export, csv_parts
@@ -179,7 +180,8 @@ def _import(entity: Entity, importable: Importable) -> Any:
 
                 content = f"{found.found.sha256} {form.name}\n{asked.model_dump_json()}".encode()
                 status = 200 if asked.dry_run else 201
-                return await door.for_content(content).post_async(work, status=status)
+                keyed = door.for_content(content)
+                return await post_import(keyed, work, form.name, status=status, dry_run=asked.dry_run)
 
     about = (
         f"Makes a {entity.words} of every line of a CSV file or workbook, or of the good ones; `dry_run` says what it "

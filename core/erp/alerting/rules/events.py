@@ -23,16 +23,24 @@ EVENTS: dict[str, Severity] = {
     "ingest_stopped": Severity.ALARM,
     "ingest_trouble": Severity.ALARM,
     "unreachable": Severity.ALARM,
+    "readings_refused": Severity.ALARM,
+    "heartbeat_missing": Severity.ALARM,
+    "clock_wrong": Severity.ALARM,
+    "disk_filling": Severity.ALARM,
+    "backup_failed": Severity.ALARM,
+    "audit_finding": Severity.ALARM,
+    "certificate_ending": Severity.NOTICE,
+    "import_refused": Severity.NOTICE,
     "sensor": Severity.NOTICE,
     "drill": Severity.ALARM,
     "deadline": Severity.NOTICE,
 }
 """Every event, with its severity. `unreachable`: a route that reaches nobody; `sensor`: one not to be trusted."""
 
-LASTING = frozenset(EVENTS) - {"deadline", "drill"}
+LASTING = frozenset(EVENTS) - {"deadline", "drill", "import_refused", "readings_refused"}
 """Events with an end, of which an all-clear tells; of any other nothing is told but that it is so."""
 
-ENDS_WHEN_TAKEN = frozenset({"deadline", "drill", "ingest_trouble"})
+ENDS_WHEN_TAKEN = frozenset({"deadline", "drill", "ingest_trouble", "import_refused", "readings_refused"})
 """Events of which nobody tells that they are over: whoever takes one sees to it."""
 
 FALLBACK: dict[Severity, tuple[tuple[int, str], ...]] = {
@@ -40,6 +48,13 @@ FALLBACK: dict[Severity, tuple[tuple[int, str], ...]] = {
     Severity.ALARM: ((0, "alarm.acknowledge"), (15, "alerting.manage")),
     Severity.NOTICE: ((0, "alarm.acknowledge"),),
 }
+FALLBACK_OF: dict[str, tuple[tuple[int, str], ...]] = {
+    "audit_finding": ((0, "audit.review"), (15, "alerting.manage")),
+    "backup_failed": ((0, "user.manage"), (15, "alerting.manage")),
+    "certificate_ending": ((0, "user.manage"),),
+    "disk_filling": ((0, "user.manage"), (15, "alerting.manage")),
+}
+"""The same for events that are somebody else's than the plant engineer's."""
 """Where no route takes an event: after so many minutes, whoever holds the permit at the site. Nothing grave goes
 untold because nobody has made a route."""
 
@@ -52,5 +67,17 @@ TITLES = (
     "sensor",
     "ingest_stopped",
     "ingest_trouble",
+    "readings_refused",
+    "heartbeat_missing",
+    "no_worker",
+    "clock_ahead",
+    "clock_behind",
+    "disk_low",
+    "disk_filling",
+    "certificate_ending",
+    "certificate_ended",
+    "backup_failed",
+    "audit_finding",
+    "import_refused",
 )
 """Events that have a title of their own; of what else is told, the record says it."""

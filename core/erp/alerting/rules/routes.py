@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from core.erp.alerting.rules.events import FALLBACK, Severity
+from core.erp.alerting.rules.events import EVENTS, FALLBACK, FALLBACK_OF
 from core.erp.kernel.calendars.rules import Calendar
 
 
@@ -34,10 +34,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """An event with what routes go by: where it was, and the items of the goods it is about."""
+    """An event with what routes go by: where it was, or its goods are, and the items of the goods it is about."""
 
     event: str
-    site_id: int | None
+    sites: frozenset[int]
     zone_id: int | None
     items: frozenset[int]
 
@@ -63,7 +63,7 @@ def takes(route: Route, what: Happened, *, working: bool) -> bool:
     fits = {"always": True, "working": working, "off": not working}
     return (
         (not route.events or what.event in route.events)
-        and route.site_id in {None, what.site_id}
+        and (route.site_id is None or route.site_id in what.sites)
         and route.zone_id in {None, what.zone_id}
         and (route.item_id is None or route.item_id in what.items)
         and fits[route.hours]
@@ -75,10 +75,11 @@ def chosen(routes: Collection[Route], what: Happened, *, working: bool) -> list[
     return [route for route in sorted(routes, key=lambda one: one.id) if takes(route, what, working=working)]
 
 
-def plan(routes: Sequence[Route], severity: Severity, raised_at: datetime) -> list[Due]:
+def plan(routes: Sequence[Route], event: str, raised_at: datetime) -> list[Due]:
     """The steps of an alert, the earliest first: those of its routes, or of nobody's route; none twice at one time."""
     if not routes:
-        return [Due(raised_at + timedelta(minutes=m), "permit", permit, None) for m, permit in FALLBACK[severity]]
+        called = FALLBACK_OF.get(event) or FALLBACK[EVENTS[event]]
+        return [Due(raised_at + timedelta(minutes=m), "permit", permit, None) for m, permit in called]
     found = {
         (step.after, step.target, step.value): Due(
             raised_at + timedelta(minutes=step.after), step.target, step.value, route.id

@@ -38,6 +38,8 @@ class Raise:
     entity_id: int | None = None
     site_id: int | None = None
     zone_id: int | None = None
+    sites: frozenset[int] = frozenset()
+    """Where its goods are, of what is at no one site: a lot that stands at several is held."""
     items: frozenset[int] = frozenset()
     parts: tuple[Part, ...] = ()
     silenced_until: datetime | None = None
@@ -66,7 +68,8 @@ class _Routes:
         """Those that take it."""
         if one.site_id not in self._working:
             self._working[one.site_id] = rules.works(calendars.of(self.u, one.site_id), self.u.now)
-        happened = Happened(one.event, one.site_id, one.zone_id, one.items)
+        here = frozenset(() if one.site_id is None else (one.site_id,))
+        happened = Happened(one.event, one.sites or here, one.zone_id, one.items)
         return rules.chosen(self.known, happened, working=self._working[one.site_id])
 
 
@@ -142,7 +145,7 @@ def _insert(u: Unit, fresh: Sequence[Raise]) -> list[int]:
     rows, plans = [], []
     for one in fresh:
         taken = routes.of(one) if one.steps is None else []
-        steps = rules.plan(taken, one.severity, u.now) if one.steps is None else _given(one.steps, u.now)
+        steps = rules.plan(taken, one.event, u.now) if one.steps is None else _given(one.steps, u.now)
         repeat = rules.repeated_every(taken) or (
             UNTOLD_REPEAT if not taken and one.severity is Severity.HARM and not one.drill else None
         )

@@ -189,7 +189,11 @@ def from_holds(u: Unit, rows: Sequence[OutboxMessage]) -> None:
 _HOLDS = text("""
     SELECT h.id, h.kind, h.reason, h.reason_message, h.since_at, h.placed_at, h.lifted_at, s.code AS sublot,
         coalesce(l.number, sl.number) AS lot, sh.code AS shipment, z.site_id, z.id AS zone_id,
-        coalesce(l.item_id, sl.item_id) AS item_id
+        coalesce(l.item_id, sl.item_id) AS item_id, CASE WHEN z.id IS NULL THEN ARRAY(
+            SELECT DISTINCT o.site_id FROM sublot g JOIN zone o ON o.id = g.zone_id WHERE g.lot_id = h.lot_id
+            UNION SELECT o.site_id FROM shipment_line i JOIN sublot g ON g.id = i.sublot_id
+            JOIN zone o ON o.id = coalesce(g.zone_id, i.from_zone_id) WHERE i.shipment_id = h.shipment_id
+        ) END AS sites
     FROM hold h
     LEFT JOIN lot l ON l.id = h.lot_id
     LEFT JOIN sublot s ON s.id = h.sublot_id LEFT JOIN lot sl ON sl.id = s.lot_id LEFT JOIN zone z ON z.id = s.zone_id
@@ -205,6 +209,7 @@ def _hold_cause(row: Any) -> str:
 def _hold(row: Any) -> Raise:
     about = row.sublot or row.lot or row.shipment
     why = sentence(row.reason, row.reason_message)
+    sites = frozenset(row.sites or ())
     return Raise(
         "hold",
         _hold_cause(row),
@@ -212,8 +217,9 @@ def _hold(row: Any) -> Raise:
         row.since_at,
         entity="hold",
         entity_id=row.id,
-        site_id=row.site_id,
+        site_id=next(iter(sites)) if len(sites) == 1 else row.site_id,
         zone_id=row.zone_id,
+        sites=sites,
         items=frozenset({row.item_id} - {None}),
         parts=(("hold", row.id),),
     )
@@ -226,21 +232,58 @@ def from_ingest(u: Unit, rows: Sequence[OutboxMessage]) -> None:
         if one.topic in _GOING:
             alerts.condition_over(u, {cause: one.at})
         else:
-            event = "ingest_trouble" if one.topic == "ingest.alarm" else "ingest_stopped"
+            event = _INGEST.get(one.topic, "ingest_stopped")
             alerts.raise_all(u, [Raise(event, cause, Message(f"alert_title.{event}", **_detail(one)), one.at)])
 
 
+_INGEST = {"ingest.alarm": "ingest_trouble", "ingest.dead_letters": "readings_refused"}
 _GOING = frozenset({"ingest.going", "ingest.shipping"})
 
 
 def _ingest_cause(one: OutboxMessage) -> str:
     if one.topic in {"ingest.unshipped", "ingest.shipping"}:
         return "ingest:unshipped"
+    if one.topic == "ingest.dead_letters":
+        return f"readings:{one.payload['gateway']}:{one.key}"
     return f"ingest:{one.payload.get('kind', 'stopped')}:{one.key}"
 
 
 def _detail(one: OutboxMessage) -> dict[str, str]:
-    return {"of": one.key, "said": str(one.payload.get("detail", ""))}
+    of = str(one.payload["gateway"]) if one.topic == "ingest.dead_letters" else one.key
+    return {"of": of, "said": str(one.payload.get("detail", ""))}
+
+
+def from_imports(u: Unit, rows: Sequence[OutboxMessage]) -> None:
+    """Files that a program has sent and that were refused: told where a route asks for it. A person sees it anyway."""
+    for one in rows:
+        title = Message("alert_title.import_refused", file=one.key, said=str(one.payload["detail"]))
+        what = Raise("import_refused", f"import:{one.key[:200]}", title, one.at)
+        if alerts.wanted(u, what):
+            alerts.raise_all(u, [what])
+
+
+def from_backups(u: Unit, rows: Sequence[OutboxMessage]) -> None:
+    """A backup that could not be made, until one is."""
+    for one in rows:
+        if one.topic == "backup.made":
+            alerts.condition_over(u, {BACKUP: one.at})
+        else:
+            title = Message("alert_title.backup_failed", said=str(one.payload["detail"]))
+            alerts.raise_all(u, [Raise("backup_failed", BACKUP, title, one.at)])
+
+
+def from_verifications(u: Unit, rows: Sequence[OutboxMessage]) -> None:
+    """What a verification of the audit trail has found, until one finds nothing."""
+    for one in rows:
+        if one.topic == "audit.whole":
+            alerts.condition_over(u, {TRAIL: one.at})
+        else:
+            said = {"count": one.payload["findings"], "said": str(one.payload["detail"])}
+            alerts.raise_all(u, [Raise("audit_finding", TRAIL, Message("alert_title.audit_finding", **said), one.at)])
+
+
+BACKUP, TRAIL = "backup", "audit trail"
+"""Causes of which there is one."""
 
 
 def from_deadlines(u: Unit, rows: Sequence[OutboxMessage]) -> None:
@@ -272,5 +315,8 @@ SOURCES: dict[str, Callable[[Unit, Sequence[OutboxMessage]], None]] = {
     "alarm.%": from_alarms,
     "ingest.%": from_ingest,
     "deadline.%": from_deadlines,
+    "import.%": from_imports,
+    "backup.%": from_backups,
+    "audit.%": from_verifications,
 }
 """Topics of the outbox, and what makes alerts of them: harm to goods first, whatever else floods."""

@@ -63,6 +63,16 @@ def record_verification(u: Unit, findings: Sequence[Finding], rows: int, seals: 
     first = [{"kind": one.kind, "detail": one.detail} for one in findings[:FINDINGS_KEPT]]
     after = {"rows": rows, "seals": seals, "findings": len(findings), "first": first}
     u.audit(VERIFIED, "audit", seals, after=after)
+    tell_verdict(u, findings)
+
+
+def tell_verdict(u: Unit, findings: Sequence[Finding]) -> None:
+    """What a verification found becomes known to people, until one finds nothing."""
+    if findings:
+        first = f"{findings[0].kind}: {findings[0].detail}"
+        u.outbox("audit.finding", "trail", {"findings": len(findings), "detail": first})
+    else:
+        u.outbox("audit.whole", "trail", {})
 
 
 def last_verification(u: Unit) -> Verification | None:
