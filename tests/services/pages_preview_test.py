@@ -87,3 +87,15 @@ def test_nothing_is_written_and_qa_makes_the_version_from_the_same_form(plant: P
     sent = {**filled(qa.form(plant.address)), "limits.0.delay": "30 min"}
     assert qa.client.post(f"/profiles/{plant.profile}/versions", data=sent).status_code == 303
     assert versions() == before + 1
+
+
+def test_a_new_version_begins_with_the_newest(plant: Plant) -> None:
+    address = f"/profiles/{plant.profile}/versions"
+    begun = filled(plant.people["qa"].form(address))
+    assert (begun["limits.0.threshold"], begun["limits.0.op"]) == ("8", ">")
+    plant.people["qa"].send(address, {"limits.0.threshold": "7.5"})
+    assert filled(plant.people["qa"].form(address)) | {"_key": "", "_version": ""} == begun | {
+        "limits.0.threshold": "7.5",
+        "_key": "",
+        "_version": "",
+    }

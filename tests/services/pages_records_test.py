@@ -37,7 +37,7 @@ def people(module_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> I
     with unit(module_engine, system("test"), build_events()) as u:
         suzhou = create_site(u, "suzhou", "Suzhou plant", "Asia/Shanghai").id
         berlin = create_site(u, "berlin", "Berlin depot", "Europe/Berlin").id
-    roles = {"eng": ["admin"], "bea": ["buyer"], "bo": ["admin"], "qa": ["qa"], "wall": ["display"]}
+    roles = {"eng": ["admin"], "bea": ["buyer"], "bo": ["admin"], "ada": ["admin"], "qa": ["qa"], "wall": ["display"]}
     places = {"eng": Place((suzhou,)), "bo": Place((berlin,))}
     with pages(module_engine, tmp_path_factory.mktemp("pages"), roles, places) as found:
         yield found
@@ -282,3 +282,24 @@ def test_a_long_history_goes_on_behind_a_link(people: dict[str, Browser]) -> Non
     earlier = text_of(eng.get(f"{at}/record{following[1]}"))
     assert "Cold room 1 → Called 0" in earlier
     assert "Created" in earlier
+
+
+def test_a_form_of_a_verb_says_of_what_it_is(people: dict[str, Browser]) -> None:
+    eng, cold = people["eng"], room()
+    address = eng.send("/zones/new", {**cold, "name": "Cold room beside the dock"}).headers["location"]
+    said = text_of(eng.get(f"{address}/withdraw"))
+    assert "Cold room beside the dock" in said.partition("Withdraw")[2]
+    assert "Suzhou plant" in said
+
+
+def test_sites_of_a_user_are_ticked_by_name_and_stay_when_something_else_is_changed(people: dict[str, Browser]) -> None:
+    ada = people["ada"]
+    fields = {"login": "nia", "name": "Nia", "password": "first only 1234", "roles": ["warehouse"]}
+    made = ada.send("/users/new", {**fields, "place.site_ids": ["suzhou"]}).headers["location"]
+    assert "Suzhou plant" in text_of(ada.get(made))
+    begun = filled(ada.form(f"{made}/change"))
+    assert begun["place.site_ids"] == "suzhou"
+    ada.send(f"{made}/change", {"place.language": "zh"})
+    assert "Suzhou plant" in text_of(ada.get(made))
+    ada.send(f"{made}/change", {"place.site_ids": []})
+    assert "Suzhou plant" not in text_of(ada.get(made).partition('id="history"')[0])

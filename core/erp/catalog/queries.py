@@ -43,6 +43,13 @@ def versions_of(u: Unit, profile: Any) -> list[VersionOut]:
     return with_limits(u, rows)
 
 
+def newest_of(u: Unit, profile_id: int) -> VersionOut | None:
+    """The newest version of a profile with its limits; None where it has none yet."""
+    v = table(ProfileVersion)
+    newest = select(v).where(v.c.profile_id == profile_id).order_by(v.c.version.desc()).limit(1)
+    return next(iter(with_limits(u, u.conn.execute(newest).all())), None)
+
+
 def with_limits(u: Unit, versions: Sequence[Any]) -> list[VersionOut]:
     """Rows of versions, each with its limits."""
     limits = service.limits_of(u, [version.id for version in versions])

@@ -310,7 +310,16 @@ PROFILE_RECORDS = Entity(
     change=Change(PROFILES, ProfileChange, act=_change_profile, states=IN_USE),
     verbs=(
         *LIFE,
-        Verb("add_version", VersionIn, _add_version, permit=PROFILES, path="versions", answer=VersionOut, status=201),
+        Verb(
+            "add_version",
+            VersionIn,
+            _add_version,
+            permit=PROFILES,
+            path="versions",
+            answer=VersionOut,
+            status=201,
+            begins=queries.newest_of,
+        ),
     ),
     order="id",
     sections=(Section("versions", queries.versions_of, list[VersionOut]),),

@@ -22,12 +22,12 @@ from core.erp.kernel.tables import values_of
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, render
 from core.web.frame.visit import Outcome, Visit, Visiting
-from core.web.records.inputs import Filled, inputs, link_of, summary
+from core.web.records.inputs import Filled, inputs, kind_of, link_of, summary
 from core.web.records.offered import offered
 from core.web.records.parsing import read_form
 from core.web.records.pickers import offers
 from core.web.records.record import said_entries, verb_name
-from core.web.records.shown import named, title
+from core.web.records.shown import Facts, brief_facts, named, title
 
 MORE = "_more"
 """The button that asks for one line more in a table."""
@@ -62,6 +62,8 @@ class Form:
     """The records of a form that is sent for many, and with `beside` the headings of what tells them apart."""
     beside: Sequence[Message] = ()
     back_query: str = ""
+    facts: Facts = ()
+    """What is moved, signed or changed by it: its record in a few facts."""
     template: str = "records/form.html"
     about: Any = None
     """What a template of its own shows above the form."""
@@ -178,11 +180,13 @@ def _add_change(made: APIRouter, entity: Entity) -> None:
 def _called(u: Unit, entity: Entity, body: type[BaseModel], row: Mapping[str, Any]) -> dict[tuple[str, int], str]:
     known: dict[tuple[str, int], str] = {}
     for name, info in body.model_fields.items():
-        link, value = link_of(entity, name, info), row.get(name)
-        if link is None or value is None:
+        (kind, leaf), value = kind_of(entity, name, info), row.get(name)
+        if value is None:
             continue
-        ids = value if isinstance(value, (list, tuple)) else [value]
-        known |= named(u, link, ids)
+        if kind == "group":
+            known |= _called(u, entity, leaf, value)
+        elif (link := link_of(entity, name, info)) is not None:
+            known |= named(u, link, value if isinstance(value, (list, tuple)) else [value])
     return known
 
 
@@ -211,6 +215,7 @@ def _add_verb(made: APIRouter, entity: Entity, verb: Verb) -> None:
             record=row,
             title=called,
             version=version_of(u, entity, record_id),
+            facts=brief_facts(u, entity, row, visit.words),
         )
 
     def show(visit: Visiting, record_id: Id) -> Response:
@@ -218,8 +223,8 @@ def _add_verb(made: APIRouter, entity: Entity, verb: Verb) -> None:
 
         def work(u: Unit) -> Response:
             filled = _prefilled(u, entity, model, given) if model is not None else Filled()
-            if model is not None and verb.name == CHANGE:
-                filled = _as_it_is(u, entity, model, record_id, filled)
+            if model is not None:
+                filled = _begun(u, entity, verb, model, record_id, filled)
             return form_page(u, visit, form(u, visit, record_id), filled)
 
         return visit.read(work)
@@ -244,10 +249,12 @@ def _add_verb(made: APIRouter, entity: Entity, verb: Verb) -> None:
     two_routes(made, path, entity.permits(verb), show, send)
 
 
-def _as_it_is(u: Unit, entity: Entity, model: type[BaseModel], record_id: int, given: Filled) -> Filled:
-    """What the record has now: a form that changes it would take away what it does not show."""
-    row = values_of(row_of(u, entity, record_id))
-    return Filled(values={**row, **given.values}, called={**_called(u, entity, model, row), **given.called})
+def _begun(u: Unit, entity: Entity, verb: Verb, model: type[BaseModel], record_id: int, given: Filled) -> Filled:
+    """What the form begins with: of a change what the record has, since it would take away what it does not show."""
+    before = verb.begins(u, record_id) if verb.begins is not None else None
+    row = values_of(row_of(u, entity, record_id)) if verb.name == CHANGE else {}
+    values = {**(before.model_dump() if before is not None else {}), **row}
+    return Filled(values={**values, **given.values}, called={**_called(u, entity, model, values), **given.called})
 
 
 def _require_seen(u: Unit, entity: Entity, record_id: int, visit: Visit) -> None:

@@ -29,7 +29,7 @@ UNSEEN = frozenset({"id", "version"})
 MOST_LINES = 1000
 """Lines of a table that a form takes: more than any body does."""
 SPARE = 1
-"""Empty lines that a list of lines ends with."""
+"""Empty lines of a list that has none."""
 HINTS = {
     "pairs": "web.hint_pairs",
     "time": "web.hint_time",
@@ -50,7 +50,7 @@ LONG_TEXT = frozenset({"reason", "note", "comment", "text", "description", "root
 class Input:
     """One field: `kind` is text, lines, number, date, time, flag, choice, choices, link, links, person, span, secret,
     pairs, group or table. `value` is what stands in it, as text; several for choices. A group's fields are `parts`, a
-    table's lines `rows`.
+    table's lines `rows`; a group that the record has says so, so that emptying it takes it away.
     """
 
     name: str
@@ -129,6 +129,8 @@ def _input(entity: Entity, path: str, name: str, info: FieldInfo, words: Words, 
         made.choices = tuple((value, word_of(name, value, words)) for value in choices_of(leaf))
     if kind == "group":
         made.parts = inputs(entity, leaf, words, filled, f"{path}.")
+        there = _value_at(filled.values, path)
+        made.value = "1" if f"{path}." in filled.written or isinstance(there, (Mapping, BaseModel)) else ""
     elif kind == "table":
         count = _lines(path, filled)
         made.rows = [inputs(entity, leaf, words, filled, f"{path}.{line}.") for line in range(count)]
@@ -236,11 +238,13 @@ def _value_at(values: Any, path: str) -> Any:
 
 
 def _lines(path: str, filled: Filled) -> int:
-    """How many lines a table has: those there are, and an empty one."""
+    """How many lines a table has: those there are, or an empty one. More are asked for: one that begins with usual
+    values is no empty one when it is sent.
+    """
     if filled.written:
         return max(lines_named(path, filled.written), default=-1) + 1 + (1 if filled.more == path else 0)
     there = _value_at(filled.values, path)
-    return (len(there) if isinstance(there, (list, tuple)) else 0) + SPARE
+    return (len(there) if isinstance(there, (list, tuple)) else 0) or SPARE
 
 
 def lines_named(path: str, names: Iterable[str]) -> list[int]:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from pydantic import BaseModel
 from sqlalchemy import select
 
+from core.erp.kernel.records.columns import link_of
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.scope import scoped
@@ -39,6 +40,8 @@ class Shown:
     numeric: bool = False
     called: str | None = None
     """The field beside it that says what the linked record is called."""
+    each: str | None = None
+    """The kind of record that each of several ids is of."""
 
 
 @cache
@@ -73,7 +76,9 @@ def _shown(entity: Entity, name: str) -> Shown:
     declared, info = entity.by_name.get(name), entity.shape.model_fields[name]
     link = declared.link if declared is not None else None
     numeric = any(kind in str(info.annotation) for kind in ("Decimal", "float", "int")) and link is None
-    return Shown(name, entity.field(name), link, numeric and "list" not in str(info.annotation), _called(entity, name))
+    several = "list" in str(info.annotation)
+    each = link_of(entity, name, info) if several else None
+    return Shown(name, entity.field(name), link, numeric and not several, _called(entity, name), each)
 
 
 def _called(entity: Entity, name: str) -> str | None:
@@ -93,6 +98,8 @@ def labels(u: Unit, entity: Entity, rows: Sequence[Mapping[str, Any]]) -> dict[t
             wanted.setdefault(column.link, set()).update(
                 row[column.name] for row in rows if isinstance(row.get(column.name), int)
             )
+        if column.each is not None:
+            wanted.setdefault(column.each, set()).update(one for row in rows for one in row.get(column.name) or ())
     return {key: text for name, ids in wanted.items() if ids for key, text in spoken(u, name, ids).items()}
 
 
@@ -148,12 +155,20 @@ class Cells:
             return "–"
         if column.name == "state" and self._entity.cycle is not None:
             return self._state(str(value), held=row.get("held") is True)
-        if column.link is not None and isinstance(value, int):
-            return self.link(column.link, value, row.get(column.called) if column.called is not None else None)
+        linked = self._linked(column, row, value)
+        if linked is not None:
+            return linked
         if self._brief and isinstance(value, datetime):
             return self._words.brief(value)
         about = row.get("entity")  # a row of the trail tells of another record
         return plain(column.name, value, self._words, noun=about if isinstance(about, str) else self._entity.name)
+
+    def _linked(self, column: Shown, row: Mapping[str, Any], value: Any) -> Markup | None:
+        if column.link is not None and isinstance(value, int):
+            return self.link(column.link, value, row.get(column.called) if column.called is not None else None)
+        if column.each is not None and value:
+            return Markup(", ").join(self.link(column.each, one) for one in value)
+        return None
 
     def link(self, name: str, record_id: int, beside: str | None = None) -> Markup:
         """A record by what people call it; its number, where the reader may not know more."""
@@ -162,6 +177,17 @@ class Cells:
         if called is None:
             return Markup("{}").format(record_id)
         return Markup('<a href="/{}/{}">{}</a>').format(entities()[name].path, record_id, called)
+
+
+Facts = Sequence[tuple[Shown, Markup | str]]
+"""Some of a record's fields with their values."""
+
+
+def brief_facts(u: Unit, entity: Entity, row: Mapping[str, Any], words: Words) -> Facts:
+    """A record in the columns of its list, but for what its title says and what is empty."""
+    cells = Cells(entity, words, labels(u, entity, [row]), brief=True)
+    told = [(column, cells.cell(column, row)) for column in usual_columns(entity) if column.name != entity.label]
+    return [(column, cell) for column, cell in told if cell != "–"]
 
 
 def plain(name: str, value: Any, words: Words, noun: str = "") -> Markup | str:

@@ -49,6 +49,13 @@ def _change(
     )
 
 
+def _placed(u: Unit, user_id: int) -> UserChange:
+    """Where a user belongs now: what is changed of it is changed from there."""
+    user = u.session.get_one(User, user_id)
+    place = {"site_ids": user.site_ids, "partner_id": user.partner_id, "language": user.language}
+    return UserChange(place=PlaceIn.model_validate(place))
+
+
 def _held(_: Unit, row: Any) -> list[str]:
     return sorted(permits_at(row.site_ids, permits(row.roles, row.composed))) if row.active else []
 
@@ -69,7 +76,7 @@ USERS = Entity(
     ),
     create=Create(MANAGES_USERS, UserIn, act=_add),
     verbs=(
-        Verb("change", UserChange, _change, permit=MANAGES_USERS),
+        Verb("change", UserChange, _change, permit=MANAGES_USERS, begins=_placed),
         # whose permits a second person lets stand is looked at one by one
         Verb("approve", act=users.approve_user, permit=APPROVES_USERS, many=False),
         Verb("refuse", ReasonIn, users.refuse_user, permit=(APPROVES_USERS, MANAGES_USERS), many=False),

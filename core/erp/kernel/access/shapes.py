@@ -29,7 +29,7 @@ class UserOut(Answer):
     )
     proposed_by: str | None
     active: bool
-    site_ids: list[int] = Field(description="sites the user belongs to; none: all of them")
+    site_ids: Annotated[list[int], Link("site")] = Field(description="sites the user belongs to; none: all of them")
     partner_id: int | None = Field(description="whose person this is, outside")
     language: str = Field(description="the language chosen; empty: the browser's", examples=["en"])
     created_at: AwareDatetime

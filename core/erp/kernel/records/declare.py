@@ -126,6 +126,8 @@ class Verb:
     status: int = 200
     many: bool | None = None
     """Whether one form does it with many records at once; where nothing is said, if it asks for a reason at most."""
+    begins: Callable[[Unit, int], BaseModel | None] | None = None
+    """What its form begins with, by the record's id: the version that a new one is mostly like."""
 
     @property
     def address(self) -> str:
