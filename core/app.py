@@ -27,6 +27,7 @@ from core.erp.kernel.sessions.service import Limits
 from core.foreseen import FillingDisk, certificate_probe
 from core.health import FAILING, CapacityProbe, DatabaseProbe, Health, Probe, disk_probe, verdict
 from core.heartbeats import SignsOfLife
+from core.metrics import Counted
 from core.series.restoring import influx_attached
 from core.settings import Settings
 from core.wiring import build_events, build_outbox, check_declarations
@@ -158,6 +159,8 @@ def create_app(
     app.state.turns = Turns(workers.share(TURNS, LEAST_TURNS), PATIENCE)
     app.add_middleware(RequestGuard)
     app.add_middleware(TrustedProxies, trusted=settings.proxies)
+    if settings.metrics_port is not None:
+        app.add_middleware(Counted)
     problems.install(app)
     app.router.routes.extend(_own_routes(settings, health, signs).routes)
     for module in modules.found("api"):

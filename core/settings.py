@@ -89,6 +89,12 @@ class Settings(BaseSettings):
     """The port that the API and the pages listen on; 0: a free one."""
     workers: int = Field(default=1, ge=1, le=64)
     """How many processes serve the API and the pages, on one port: one for each core that there is to spare."""
+    metrics_host: str = "127.0.0.1"
+    """The address that figures for Prometheus are told at."""
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """The port at which the core tells Prometheus its figures (/metrics), without sign-in; unset: it does not."""
+    ingest_metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """The port at which an ingest worker tells Prometheus its figures; unset: it does not."""
     log_level: str = "INFO"
     """What is logged: DEBUG, INFO, WARNING, ERROR."""
 

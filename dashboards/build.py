@@ -1,4 +1,6 @@
-"""Builds the boards into dashboards/json: `python -m dashboards.build`, or with --check only compares.
+"""Builds the boards into dashboards/json/STORE: `python -m dashboards.build`, or with --check only compares.
+
+One folder for each series store (`influx`, `postgres`), since a board asks the store that there is.
 
 Exit code 1 of --check: the committed JSON is not what the code builds.
 """
@@ -12,22 +14,43 @@ from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from dashboards import cold_room, gateway_health
+from dashboards.boards import cold_room, gateways, goods, itself, kpis, lot, machines, shipments, site
+from dashboards.sources import Store
 
 FOLDER = Path(__file__).parent / "json"
-BOARDS: Mapping[str, Callable[[], Any]] = {"cold_room": cold_room.build, "gateway_health": gateway_health.build}
+BOARDS: Mapping[str, Callable[[Store], Any]] = {
+    "site_overview": site.build,
+    "cold_room": cold_room.build,
+    "gateway_health": gateways.build,
+    "machines": machines.build,
+    "excursions_and_holds": goods.build,
+    "shipments": shipments.build,
+    "lot_history": lot.build,
+    "lotwise_itself": itself.build,
+    "kpis": kpis.build,
+}
+
+
+def board(name: str, store: Store) -> dict[str, Any]:
+    """One board's JSON as Python has it. Raises KeyError for an unknown one."""
+    made: dict[str, Any] = json.loads(_text(BOARDS[name](store)))
+    return made
+
+
+def _text(made: object) -> str:
+    return json.dumps(made, cls=JSONEncoder, indent=1, sort_keys=True) + "\n"
 
 
 def rendered() -> dict[str, str]:
-    """Every board's JSON, by file name without its ending; the same bytes on every machine."""
-    return {name: json.dumps(make(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n" for name, make in BOARDS.items()}
+    """Every board's JSON, by store and name (`influx/cold_room`); the same bytes on every machine."""
+    return {f"{store}/{name}": _text(make(store)) for store in Store for name, make in BOARDS.items()}
 
 
 def stale(folder: Path = FOLDER) -> list[str]:
     """Names of boards whose file in the folder differs from what the code builds, or that have none or no code."""
     boards = rendered()
-    names = boards.keys() | {path.stem for path in folder.glob("*.json")}
-    return sorted(name for name in names if boards.get(name) != _read(folder / f"{name}.json"))
+    there = {path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob("**/*.json")}
+    return sorted(name for name in boards.keys() | there if boards.get(name) != _read(folder / f"{name}.json"))
 
 
 def _read(path: Path) -> str | None:
@@ -36,10 +59,10 @@ def _read(path: Path) -> str | None:
 
 def write(folder: Path = FOLDER) -> list[Path]:
     """Writes every board's file; returns them."""
-    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, text in rendered().items():
         path = folder / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         paths.append(path)
     return paths

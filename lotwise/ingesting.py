@@ -26,12 +26,14 @@ from core.erp.exposure.judge.timer import (
 from core.erp.kernel.events import Events
 from core.erp.kernel.retention import delete_expired
 from core.erp.kernel.unit import Unit, system, transact
+from core.ingest import metrics
 from core.ingest.headers import delete_old_headers, fold_headers
 from core.ingest.shipping import prune, run_shipper
 from core.ingest.sources import retire_unnamed
 from core.ingest.standby import update_standby_alarms
 from core.ingest.stream import NatsSettings
 from core.ingest.worker import run_ingest
+from core.metrics import told
 from core.series.port import StoreUnavailable
 from core.series.restoring import influx_attached
 from core.settings import Settings
@@ -54,7 +56,8 @@ async def ingest(
     _keep_what_is_loaded()
     worker = name or f"{socket.gethostname()}-{os.getpid()}"
     live = settings.instance == "live"
-    with influx_attached(engine, *settings.store_behind()) as store:
+    figures = told(settings.metrics_host, settings.ingest_metrics_port, metrics.OUT_OF)
+    with influx_attached(engine, *settings.store_behind()) as store, figures:
         async with asyncio.TaskGroup() as group:
             tick, housekeeping = (
                 _Timer(engine, events).tick_if_due,

@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from prometheus_client import generate_latest
+from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 from sqlalchemy import create_engine
 
+from core import metrics as core_metrics
 from core.app import create_app
 from core.erp.kernel import permits
 from core.erp.kernel.permits import Permit, Role
 from core.erp.kernel.words import ENGLISH, Message, render
+from core.ingest import metrics as ingest_metrics
 from core.outbound.settings import OutboundSettings
 from core.settings import SHORTEST_SECRET, Settings
 from edge.health import ClockHealth, Health, SourceHealth, SpoolHealth, StreamHealth, metrics
@@ -111,24 +115,68 @@ def _help_record(parameter: Any, context: Any) -> tuple[str, str] | None:
 
 
 def metrics_page() -> str:
-    """Every figure that a gateway's /metrics tells."""
+    """Every figure that /metrics of a gateway, the core and an ingest worker tell."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
     marks = {"asides_by_topic": {"topic": 1}, "last_reading": now, "watermark": now}
     source = _blank(SourceHealth, name="mqtt", counts={"event": 1}, **marks)
     spool, stream = _blank(SpoolHealth, asides={"reason": 1}), _blank(StreamHealth, trouble={})
     clock = _blank(ClockHealth, offset_seconds=0.0)
     blank = _blank(Health, sources=(source,), spool=spool, stream=stream, clock=clock)
-    rows = [
+    parts = (
+        (
+            "Gateway",
+            "A gateway answers `/metrics` in Prometheus' text form at the address of its `health` section.",
+            _families(metrics(blank).decode()),
+        ),
+        (
+            "Core",
+            "With `LOTWISE_METRICS_PORT` the core answers `/metrics` there, of several workers with their sum.",
+            [*_families(generate_latest(core_metrics.OUT_OF).decode()), *_from_database()],
+        ),
+        (
+            "Ingest",
+            "With `LOTWISE_INGEST_METRICS_PORT` an ingest worker answers `/metrics` on that port.",
+            _families(generate_latest(ingest_metrics.OUT_OF).decode()),
+        ),
+    )
+    told = "\n".join(
+        f"## {name}\n\n{lead}\n\n{table(('metric', 'type', 'labels', 'meaning'), rows)}\n" for name, lead, rows in parts
+    )
+    return f"# Metrics\n\n{WRITTEN}\n\n{told}"
+
+
+def _families(said: str) -> list[tuple[str, str, str, str]]:
+    """Of each metric in the text: name, type, labels and meaning."""
+    return [
         (
             f"`{family.name}`",
             family.type,
-            ", ".join(sorted({label for s in family.samples for label in s.labels})),
+            ", ".join(
+                sorted({*_LABELS.get(family.name, ()), *(label for s in family.samples for label in s.labels)} - {"le"})
+            ),
             family.documentation,
         )
-        for family in text_string_to_metric_families(metrics(blank).decode())
+        for family in text_string_to_metric_families(said)
+        if not family.name.endswith("_created")
     ]
-    lead = "A gateway answers `/metrics` in Prometheus' text form at the address of its `health` section."
-    return f"# Metrics\n\n{WRITTEN}\n\n{lead}\n\n{table(('metric', 'type', 'labels', 'meaning'), rows)}\n"
+
+
+def _labels(family: Metric) -> set[str]:
+    found = {label for sample in family.samples for label in sample.labels}
+    return {*_LABELS.get(family.name, ()), *found} - {"le"}
+
+
+_LABELS = {
+    "lotwise_core_requests": ("kind", "status"),
+    "lotwise_core_request_seconds": ("kind",),
+    "lotwise_ingest_readings": ("outcome",),
+}
+"""Labels of metrics that tell nothing before something has happened."""
+
+
+def _from_database() -> list[tuple[str, str, str, str]]:
+    up = ("`lotwise_core_up`", "gauge", "", "1 while the database answers.")
+    return [up, *((f"`{name}`", "gauge", "", meaning) for name, meaning in core_metrics.FIGURES.values())]
 
 
 def _blank(kind: type[Any], **given: object) -> Any:

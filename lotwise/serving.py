@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import uvicorn
 from rich.console import Console
 
+from core.metrics import core_metrics
 from core.settings import Settings
 from core.workers import Workers
 from lotwise.runtime import error_sentence, servers, with_secret
@@ -34,7 +35,8 @@ def serve(settings: Settings, host: str, port: int) -> None:
             found.prepare()
             workers = Workers(settings.workers)
             served = Served(settings, found.database_url, found.audit_keys, found.probe, workers)
-            with _ending_in_order(), simulators_kept(settings, found.database_url):
+            figures = core_metrics(settings.metrics_host, settings.metrics_port, found.database_url, workers.count)
+            with _ending_in_order(), simulators_kept(settings, found.database_url), figures:
                 if workers.count > 1:
                     serve_in_workers(served, listener, url)
                 else:

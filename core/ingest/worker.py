@@ -6,6 +6,7 @@ What fails stops its partition and nothing else: never confirmed, never skipped,
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ from core.erp.kernel.events import Events
 from core.erp.kernel.gc_pause import gc_paused
 from core.erp.kernel.unit import Unit, system, transact
 from core.erp.kernel.words import Message
-from core.ingest import leases
+from core.ingest import leases, metrics
 from core.ingest.alarms import clear_stopped, raise_stopped
 from core.ingest.confirmation import ConsumerState, answer
 from core.ingest.lanes import IngestOptions, Lane, Lanes, acknowledge, hand_back
@@ -213,11 +214,14 @@ class IngestWorker:
     async def _attempt(self, client: Client, taken: dict[int, list[Msg]]) -> Exception | None:
         carried = [StreamMessage(partition, message.data) for partition, some in taken.items() for message in some]
         try:
+            began = time.perf_counter()
             done = await asyncio.to_thread(self._transact, carried, self._alarmed(taken))
         except Exception as problem:  # noqa: BLE001 - whatever it is, it stops its partition and is told in an alarm
             self.totals.failures += 1
+            metrics.FAILURES.inc()
             return problem
         self.totals.add(done)
+        metrics.count(done, time.perf_counter() - began)
         for partition, messages in taken.items():
             lane = self._lanes.get(partition)
             if lane is not None:

@@ -1,14 +1,19 @@
 """What Grafana may see of the ERP: views, and a role that can read them and nothing else.
 
 Each view names its times so that a panel can filter by one. They show facts as they stand; none decides anything.
+What only single boards read stands in `board_views`, what depends on a board's range in `board_functions`.
 The role has no password and cannot log in: whoever installs Lotwise lets a login inherit it (README, docker/postgres).
 """
+
+from core.outbound.board_functions import FUNCTIONS
+from core.outbound.board_views import BOARD_VIEWS
 
 READER = "lotwise_reader"
 
 _ZONE_STATUS = """
 CREATE OR REPLACE VIEW v_zone_status AS
-SELECT z.address AS zone, z.name, z.kind, z.band_low, z.band_high, j.last_value, j.last_good_at, j.judged_to,
+SELECT z.id AS zone_id, split_part(z.address, '/', 1) AS site, split_part(z.address, '/', 2) AS area, z.address AS zone,
+    z.name, z.kind, z.band_low, z.band_high, j.last_value, j.last_good_at, j.judged_to,
     j.watermark, j.silent_since, z.accepts_held, z.simulated,
     (SELECT count(*) FROM sublot s WHERE s.zone_id = z.id) AS sublots,
     (SELECT count(*) FROM zone_alarm a WHERE a.zone_id = z.id AND a.state <> 'normal') AS alarms,
@@ -19,13 +24,13 @@ SELECT z.address AS zone, z.name, z.kind, z.band_low, z.band_high, j.last_value,
         WHEN j.last_value < z.band_low THEN 'low'
         ELSE 'in range'
     END AS status
-FROM zone z LEFT JOIN zone_judged j ON j.zone_id = z.id
+FROM zone z LEFT JOIN zone_judged j ON j.zone_id = z.id WHERE z.state = 'active'
 """
 
 _EXCURSIONS = """
 CREATE OR REPLACE VIEW v_excursions_timeline AS
-SELECT e.id, e.incident_id, z.address AS zone, i.code AS item, l.number AS lot, s.code AS sublot, e.limit_key, e.kind,
-    e.certainty, e.state, e.started_at, e.broke_at, e.ended_at, e.known_at,
+SELECT e.id, e.incident_id, e.sublot_id, z.address AS zone, i.code AS item, l.number AS lot, s.code AS sublot,
+    e.limit_key, e.kind, e.certainty, e.state, e.started_at, e.broke_at, e.ended_at, e.known_at,
     extract(epoch FROM e.out) / 60 AS minutes_out, e.lowest, e.highest
 FROM excursion e
 JOIN sublot s ON s.id = e.sublot_id JOIN lot l ON l.id = s.lot_id JOIN item i ON i.id = l.item_id
@@ -40,7 +45,8 @@ SELECT * FROM v_excursions_timeline WHERE state IN ('open', 'ended', 'assessed')
 
 _HOLDS = """
 CREATE OR REPLACE VIEW v_holds AS
-SELECT h.id, h.kind, h.certainty, h.reason, coalesce(l.number, sl.number) AS lot, s.code AS sublot,
+SELECT h.id, h.sublot_id, h.shipment_id, h.kind, h.certainty, h.reason, coalesce(l.number, sl.number) AS lot,
+    s.code AS sublot,
     sh.code AS shipment, z.address AS zone, h.excursion_id, h.since_at, h.placed_at, h.placed_by, h.lift_permit,
     h.lifted_at, h.lifted_by
 FROM hold h
@@ -81,11 +87,11 @@ _GATEWAY_BATCHES = """
 CREATE OR REPLACE VIEW v_gateway_batches AS
 SELECT b.gateway, b.site, b.epoch, b.partition, b.number, b.kind, b.count AS readings, b.landed_count AS landed,
     b.duplicate_count AS duplicates, b.conflict_count AS conflicts, b.dead_count AS dead, b.cut_at, b.received_at,
-    extract(epoch FROM b.received_at - b.cut_at) AS seconds_on_the_way, b.shipped_at
+    extract(epoch FROM b.received_at - b.cut_at)::float8 AS seconds_on_the_way, b.shipped_at
 FROM batch b WHERE b.kind <> 'core'
 UNION ALL
 SELECT f.gateway, f.site, f.epoch, f.partition, f.last_number, 'hour', f.count, f.landed_count, f.duplicate_count,
-    f.conflict_count, 0, f.last_cut_at, f.last_received_at, f.slowest::numeric, NULL
+    f.conflict_count, 0, f.last_cut_at, f.last_received_at, f.slowest::float8, NULL
 FROM batch_fold f WHERE f.gone > 0
 """
 
@@ -136,6 +142,7 @@ VIEWS = (
     "v_watermarks",
     "v_ingest_alarms",
     "v_dead_letters",
+    *BOARD_VIEWS,
 )
 
 _ROLE = f"""
@@ -162,7 +169,11 @@ DDL: tuple[str, ...] = (
     _WATERMARKS,
     _INGEST_ALARMS,
     _DEAD_LETTERS,
+    *BOARD_VIEWS.values(),
+    *FUNCTIONS.values(),
     _ROLE,
     f"GRANT USAGE ON SCHEMA public TO {READER}",
     f"GRANT SELECT ON {', '.join(VIEWS)} TO {READER}",
+    f"REVOKE ALL ON FUNCTION {', '.join(FUNCTIONS)} FROM PUBLIC",
+    f"GRANT EXECUTE ON FUNCTION {', '.join(FUNCTIONS)} TO {READER}",
 )

@@ -1,6 +1,7 @@
 """`lotwise serve --workers 2`: two processes on one port are one core."""
 
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -38,8 +39,9 @@ UNSEALED = "SELECT (SELECT count(*) FROM audit) - (SELECT count(*) FROM audit_se
 class Core:
     """The command, and clients of whom we know which of its processes answers."""
 
-    def __init__(self, command: Command, port: int, certificate: Path, engine: Engine) -> None:
+    def __init__(self, command: Command, port: int, certificate: Path, engine: Engine, metrics_port: int) -> None:
         self.command, self.url, self._engine = command, f"https://localhost:{port}", engine
+        self._metrics_port = metrics_port
         self._trusted = ssl.create_default_context(cafile=str(certificate))
 
     def workers(self) -> list[int]:
@@ -72,6 +74,12 @@ class Core:
         with self._engine.connect() as conn:
             return conn.execute(text(query)).scalar_one()
 
+    def answered(self) -> float:
+        """How many requests of the API were answered well, by what Prometheus is told."""
+        said = httpx.get(f"http://127.0.0.1:{self._metrics_port}/metrics", timeout=30).raise_for_status().text
+        found = re.search(r'lotwise_core_requests_total{kind="api",status="2xx"} (\S+)', said)
+        return float(found[1]) if found else 0.0
+
     def checks(self) -> dict[str, str]:
         """What whoever answers says of everything that is looked at."""
         return dict(httpx.get(f"{self.url}/healthz", verify=self._trusted, timeout=30).json()["checks"])
@@ -88,16 +96,17 @@ def here() -> Iterator[Place]:
 def core(here: Place, tmp_path: Path) -> Iterator[Core]:
     """Two workers with TLS on an embedded database; Pat may make sites."""
     certificate, key = pair(tmp_path, "own")
-    port = free_port()
+    port, metrics_port = free_port(), free_port()
     environment = {
         "LOTWISE_CERTIFICATE": str(certificate),
         "LOTWISE_KEY": str(key),
         "LOTWISE_AUDIT_KEY": AUDIT_KEY,
+        "LOTWISE_METRICS_PORT": str(metrics_port),
     }
     command = here.start("serve", "--workers", "2", "--port", str(port), **environment)
     command.says("ready: 2 processes", within=240)
     engine = opened(here.database().url())
-    made = Core(command, port, certificate, engine)
+    made = Core(command, port, certificate, engine, metrics_port)
     if made.scalar("SELECT count(*) FROM app_user") == 0:
         with unit(engine, system("test"), build_events()) as u:
             create_user(u, "pat", "Pat", PASSWORD, ["admin"])
@@ -112,6 +121,19 @@ def _ports(pid: int) -> set[int]:
 def signed_in(client: httpx.Client) -> dict[str, str]:
     answer = client.post("/api/v1/token", data={"username": "pat", "password": PASSWORD})
     return {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
+
+
+@pytest.mark.timeout(300)
+def test_metrics_are_the_sum_of_the_workers_and_outlive_one(core: Core) -> None:
+    one, other = core.workers()
+    with core.client_of(one) as here, core.client_of(other) as there:
+        before = core.answered()
+        for client, times in ((here, 3), (there, 4)):
+            for _ in range(times):
+                client.get("/api/v1/instance").raise_for_status()
+        assert core.answered() == before + 7
+    os.kill(other, signal.SIGKILL)
+    assert core.answered() == before + 7, "what a worker counted goes on counting after it"
 
 
 @pytest.mark.timeout(300)

@@ -9,14 +9,34 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from core.outbound.board_functions import FUNCTIONS
+from core.outbound.board_views import RAW_FOR
 from core.outbound.ddl import VIEWS
 from dashboards import build
-from dashboards.queries import Span, all_queries, panel_queries, substitute
-from dashboards.sources import ERP, TELEMETRY
+from dashboards.queries import NEAR, Span, all_queries, panel_queries, substitute
+from dashboards.sources import ERP, METRICS, MIXED, TELEMETRY, TYPES, Store
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 SPAN = Span(NOW - timedelta(hours=1), NOW)
-CHOSEN = {"zone": ["s1/a/cold-1", "s1/a/cold-2"], "gateway": ["gw-1"]}
+CHOSEN = {
+    "site": ["s1"],
+    "area": ["a"],
+    "zone": ["s1/a/cold-1", "s1/a/cold-2"],
+    "gateway": ["gw-1"],
+    "item": ["I1"],
+    "lot": ["L1"],
+}
+EXPECTED = {
+    "site_overview",
+    "cold_room",
+    "gateway_health",
+    "machines",
+    "excursions_and_holds",
+    "shipments",
+    "lot_history",
+    "lotwise_itself",
+    "kpis",
+}
 PROVISIONING = Path(build.__file__).parent / "provisioning"
 
 
@@ -28,46 +48,107 @@ def test_committed_json_is_what_the_code_builds() -> None:
 def test_check_finds_a_changed_a_missing_and_a_foreign_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = build.write(tmp_path)
     assert build.stale(tmp_path) == []
-    paths[0].write_text(paths[0].read_text().replace("Cold room", "Warm room"))
-    paths[1].unlink()
+    changed = tmp_path / "influx" / "cold_room.json"
+    changed.write_text(changed.read_text().replace("Cold room", "Warm room"))
+    (tmp_path / "postgres" / "cold_room.json").unlink()
     (tmp_path / "other.json").write_text("{}")
-    assert build.stale(tmp_path) == ["cold_room", "gateway_health", "other"]
+    assert build.stale(tmp_path) == ["influx/cold_room", "other", "postgres/cold_room"]
+    assert len(paths) == 2 * len(EXPECTED)
     assert capsys.readouterr().out == ""
 
 
+def test_every_board_is_there_for_either_store_and_asks_it_alone() -> None:
+    assert build.BOARDS.keys() == EXPECTED
+    for store in Store:
+        sources = {query.datasource for query in all_queries(store, SPAN, CHOSEN)}
+        assert sources == {ERP, METRICS} | ({TELEMETRY} if store is Store.INFLUX else set())
+    uids = {store: [build.board(name, store)["uid"] for name in build.BOARDS] for store in Store}
+    assert uids[Store.INFLUX] == uids[Store.POSTGRES], "links between boards must not depend on the store"
+    assert len(set(uids[Store.INFLUX])) == len(EXPECTED)
+
+
 def test_boards_have_what_grafana_needs() -> None:
-    for text in build.rendered().values():
+    for name, text in build.rendered().items():
         model = json.loads(text)
         assert model["uid"]
         assert model["schemaVersion"] >= 36
+        assert model["description"]
         ids = [panel["id"] for panel in model["panels"]]
         assert len(set(ids)) == len(ids) > 0
         for panel in model["panels"]:
             assert panel["title"]
             assert panel["description"]
-            assert panel["datasource"]["uid"] in {TELEMETRY, ERP}
+            assert panel["datasource"]["uid"] in {TELEMETRY, ERP, METRICS, MIXED}
+            if panel["type"] in {"timeseries", "stat"}:
+                assert panel["fieldConfig"]["defaults"]["unit"], f"{name}: {panel['title']} has no unit"
         assert model["annotations"]["list"][0]["target"]["tags"] == ["lotwise"]
+        assert model["links"][0]["url"] == "${lotwise}"
 
 
-def test_telemetry_is_influxql_and_the_erp_is_views_alone() -> None:
-    queries = all_queries(SPAN, CHOSEN)
-    assert {query.datasource for query in queries} == {TELEMETRY, ERP}
-    for query in queries:
-        assert "$" not in query.query.replace("$/", "/")
-        if query.datasource == ERP:
-            tables = set(re.findall(r"(?:FROM|JOIN) (\w+)", query.query.replace("extract(epoch from", "")))
-            assert tables <= set(VIEWS), query
-        else:
-            assert query.query.startswith("SELECT ")
-            assert "time >=" in query.query
+def test_no_panel_shows_a_mean_of_what_was_measured_and_gaps_stay_open() -> None:
+    for store in Store:
+        for query in all_queries(store, SPAN, CHOSEN):
+            assert "mean(" not in query.query, query
+        for panel in build.board("cold_room", store)["panels"]:
+            if panel["type"] == "timeseries":
+                assert panel["fieldConfig"]["defaults"]["custom"]["spanNulls"] is False
+
+
+def test_links_lead_to_the_pages_of_what_a_row_shows() -> None:
+    leads = set()
+    for text in build.rendered().values():
+        for panel in json.loads(text)["panels"]:
+            for override in panel["fieldConfig"].get("overrides", []):
+                for one in override["properties"]:
+                    if one["id"] == "links":
+                        leads |= {link["url"] for link in one["value"]}
+            leads |= {link["url"] for link in panel.get("links") or ()}
+    assert leads == {
+        "${lotwise}/zones/${__data.fields.zone_id}",
+        "${lotwise}/sublots/${__data.fields.sublot_id}",
+        "${lotwise}/sublots/${__data.fields.id}",
+        "${lotwise}/alarms/${__data.fields.id}",
+        "${lotwise}/excursions/${__data.fields.id}",
+        "${lotwise}/excursions/${__data.fields.excursion_id}",
+        "${lotwise}/shipments/${__data.fields.id}",
+        "${lotwise}/work-orders/${__data.fields.id}",
+        "${lotwise}/plant",
+        "${lotwise}/excursions",
+        "${lotwise}/holds",
+        "${lotwise}/logistics",
+        "${lotwise}/dead-letters",
+    }
+
+
+def test_telemetry_is_influxql_and_the_erp_is_views_and_functions_alone() -> None:
+    functions = {signature.partition("(")[0] for signature in FUNCTIONS}
+    for store in Store:
+        for query in all_queries(store, SPAN, CHOSEN):
+            assert "$" not in query.query.replace("$/", "/")
+            if query.datasource == ERP:
+                plain = re.sub(r"extract\(epoch from|DISTINCT FROM", "", query.query, flags=re.IGNORECASE)
+                own = set(re.findall(r"(?:WITH|,) (\w+) AS \(", plain))
+                tables = set(re.findall(r"(?:FROM|JOIN) (\w+)", plain))
+                assert tables <= {*VIEWS, *functions, *own}, query
+            elif query.datasource == TELEMETRY:
+                assert query.query.startswith("SELECT ")
+                assert "time >=" in query.query
+
+
+def test_both_stores_change_over_at_the_same_range() -> None:
+    assert f"interval '{NEAR.days} days'" == RAW_FOR
+    long = Span(NOW - NEAR - timedelta(minutes=1), NOW)
+    for query in panel_queries("cold_room", Store.INFLUX, long, CHOSEN):
+        if query.panel == "Every point" and query.datasource == TELEMETRY:
+            assert '"zone" =~ /^-$/' in query.query
 
 
 def test_panel_queries_by_board() -> None:
-    assert {query.board for query in panel_queries("cold_room", SPAN, CHOSEN)} == {"cold_room"}
+    assert {query.board for query in panel_queries("cold_room", Store.INFLUX, SPAN, CHOSEN)} == {"cold_room"}
     with pytest.raises(KeyError):
-        panel_queries("cold_room", SPAN, {})
+        panel_queries("cold_room", Store.POSTGRES, SPAN, {})
     with pytest.raises(KeyError):
-        panel_queries("no_board", SPAN, CHOSEN)
+        panel_queries("no_board", Store.POSTGRES, SPAN, CHOSEN)
     with pytest.raises(ValueError, match="aware"):
         Span(datetime(2026, 1, 1), NOW)  # noqa: DTZ001 - that is what is refused
 
@@ -84,9 +165,9 @@ def test_values_cannot_break_out_of_a_query() -> None:
 def test_provisioning_names_the_same_sources_and_no_secret() -> None:
     yaml = YAML(typ="safe", pure=True)
     sources: list[dict[str, Any]] = yaml.load(PROVISIONING / "datasources" / "lotwise.yaml")["datasources"]
-    assert {source["uid"] for source in sources} == {TELEMETRY, ERP}
+    assert {source["uid"] for source in sources} == {TELEMETRY, ERP, METRICS}
     for source in sources:
-        assert all("${" in value for value in source["secureJsonData"].values())
+        assert all("${" in value for value in source.get("secureJsonData", {}).values())
     (provider,) = yaml.load(PROVISIONING / "dashboards" / "lotwise.yaml")["providers"]
     assert provider["options"]["path"]
 
@@ -95,7 +176,7 @@ def test_panels_lie_side_by_side_within_the_board_and_ask_under_names_of_their_o
     """What Grafana takes without a word and then shows wrong: overlaps, two queries of one name, a foreign source."""
     yaml = YAML(typ="safe", pure=True)
     sources = yaml.load(PROVISIONING / "datasources" / "lotwise.yaml")["datasources"]
-    kinds = {source["uid"]: source["type"] for source in sources}
+    kinds = {source["uid"]: source["type"] for source in sources} | {MIXED: TYPES[MIXED]}
     for text in build.rendered().values():
         model = json.loads(text)
         taken: set[tuple[int, int]] = set()
@@ -116,4 +197,4 @@ def test_panels_lie_side_by_side_within_the_board_and_ask_under_names_of_their_o
         used = set(re.findall(r"\$\{?(\w+)", json.dumps(model["panels"])))
         known = {variable["name"] for variable in model["templating"]["list"]}
         # of Grafana's own: macros ($__…), the time filter, and an InfluxQL alias' tags
-        assert {name for name in used if not name.startswith(("__", "timeFilter", "tag_"))} <= known
+        assert {name for name in used if not name.startswith(("__", "timeFilter", "tag_", "col"))} <= known

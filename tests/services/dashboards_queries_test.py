@@ -1,119 +1,66 @@
 """Every panel's query on real servers: PostgreSQL as the reader role, InfluxDB by InfluxQL."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
-from core.erp.catalog.model import Item, Point, Site, Zone
-from core.erp.exposure.model import GapRecord, SourceWatermark
-from core.erp.lots.model import Hold, Lot, Sublot, ZoneJudged
-from core.erp.quality.model import Excursion, ZoneAlarm
-from core.ingest.model import BatchRow
+from core.erp.exposure.model import GapRecord
 from core.outbound.ddl import READER, VIEWS
 from core.series.influx import InfluxStore
-from core.telemetry.reading import Reading
 from dashboards.queries import PanelQuery, Span, all_queries
-from dashboards.sources import ERP, TELEMETRY
+from dashboards.sources import ERP, TELEMETRY, Store
 from tests.contracts.series_influxd import Influx, influxdb
+from tests.services.boards_plant import AGO, CHOSEN, NOW, ZONE, fill, readings
 
 pytestmark = pytest.mark.as_owner
 
-NOW = datetime.now(UTC).replace(microsecond=0)
-AGO = NOW - timedelta(minutes=30)
-ZONE, GATEWAY = "s1/a/cold-1", "gw-1"
-QUERIES = all_queries(
-    Span(NOW - timedelta(hours=1), NOW + timedelta(minutes=1)), {"zone": [ZONE], "gateway": [GATEWAY]}
-)
+NEAR = Span(NOW - timedelta(hours=1), NOW + timedelta(minutes=1))
+FAR = Span(NOW - timedelta(days=19), NOW + timedelta(minutes=1), timedelta(minutes=30))
 
 
-def only(source: str) -> list[PanelQuery]:
-    return [query for query in QUERIES if query.datasource == source]
+def only(source: str, store: Store, span: Span) -> list[PanelQuery]:
+    return [query for query in all_queries(store, span, CHOSEN) if query.datasource == source]
 
 
 @pytest.fixture
 def erp(engine: Engine) -> Engine:
     """A warm room with a held sublot, as plain rows: the views are what is tested."""
-    rows = [
-        Site(id=1, code="S1", name="Site 1"),
-        Zone(id=1, site_id=1, address=ZONE, name="Cold room 1", band_low=2.0, band_high=8.0),
-        Point(id=1, zone_id=1, address=f"{ZONE}/p1/temperature", quantity="temperature", unit="Cel"),
-        ZoneJudged(zone_id=1, last_value=9.5, last_good_at=NOW, judged_to=NOW, watermark=NOW),
-        Item(id=1, code="I1", name="Item"),
-        Lot(id=1, item_id=1, number="L1", created_at=AGO),
-        Sublot(id=1, code="SL1", lot_id=1, zone_id=1, created_at=AGO),
-        Excursion(
-            id=1,
-            incident_id=1,
-            sublot_id=1,
-            zone_id=1,
-            version_id=1,
-            limit_key="high",
-            kind="consecutive",
-            started_at=AGO,
-            broke_at=AGO,
-            known_at=NOW,
-            certainty="proven",
-            out=timedelta(minutes=60),
-            highest=9.5,
-        ),
-        Hold(
-            id=1,
-            sublot_id=1,
-            kind="exposure",
-            certainty="proven",
-            reason="high",
-            excursion_id=1,
-            since_at=AGO,
-            placed_at=NOW,
-            placed_by="system:judge",
-        ),
-        ZoneAlarm(id=1, zone_id=1, kind="high", started_at=AGO, raised_at=AGO, value=9.5),
-        GapRecord(id=1, zone_id=1, start_at=AGO, stop_at=NOW, reason="silence", known_at=NOW),
-        BatchRow(
-            id=1,
-            gateway=GATEWAY,
-            site="s1",
-            epoch="e1",
-            partition=3,
-            number=1,
-            kind="readings",
-            sha256=b"x",
-            count=10,
-            landed_count=9,
-            conflict_count=1,
-            cut_at=AGO,
-            received_at=NOW,
-        ),
-        SourceWatermark(zone_id=1, gateway=GATEWAY, source="mqtt", upto=AGO, received_at=NOW),
-    ]
-    with Session(engine) as session:
-        for row in rows:
-            session.add(row)
-            session.flush()
-        session.commit()
+    fill(engine)
     return engine
 
 
-def test_every_erp_panel_has_rows_for_the_reader(erp: Engine) -> None:
-    assert len(only(ERP)) > 10
+def answers(erp: Engine, queries: list[PanelQuery]) -> list[list[Any]]:
+    """What the reader is answered."""
     with erp.connect() as conn:
         conn.execute(text(f"SET ROLE {READER}"))
-        for query in only(ERP):
-            rows = conn.exec_driver_sql(query.query.replace("%", "%%")).all()
-            assert rows, f"{query.board}: {query.panel} is empty"
-            assert any(value is not None for row in rows for value in row), query.panel
+        return [list(conn.exec_driver_sql(query.query.replace("%", "%%")).all()) for query in queries]
+
+
+FAR_ONLY = {"Band of $zone", "Every point", "Humidity", "Temperature on board", "What was measured"}
+"""With InfluxDB, what PostgreSQL draws of ranges over seven days only."""
+
+
+@pytest.mark.parametrize(("store", "span"), [(store, span) for store in Store for span in (NEAR, FAR)])
+def test_every_erp_panel_has_rows_for_the_reader(erp: Engine, store: Store, span: Span) -> None:
+    asked = only(ERP, store, span)
+    assert len(asked) > 60
+    for query, rows in zip(asked, answers(erp, asked), strict=True):
+        empty = not any(value is not None for row in rows for value in row)
+        drawn_twice = store is Store.INFLUX and span is NEAR and query.ref == "B" and query.panel in FAR_ONLY
+        assert empty == drawn_twice, query
 
 
 def test_the_numbers_are_right(erp: Engine) -> None:
     with erp.connect() as conn:
-        assert conn.execute(text("SELECT status FROM v_zone_status")).scalar_one() == "high"
+        assert conn.execute(text("SELECT status FROM v_zone_status WHERE zone_id = 1")).scalar_one() == "high"
         assert conn.execute(text("SELECT minutes_out FROM v_open_excursions")).scalar_one() == 60
-        assert conn.execute(text("SELECT lot, sublot, zone FROM v_holds")).one() == ("L1", "SL1", ZONE)
+        assert conn.execute(text("SELECT lot, sublot, zone FROM v_holds WHERE id = 1")).one() == ("L1", "SL1", ZONE)
         row = conn.execute(text("SELECT readings, landed, conflicts, watermark FROM v_gateway_status")).one()
         assert row == (10, 9, 1, AGO)
         assert conn.execute(text("SELECT seconds_behind FROM v_watermarks")).scalar_one() == 1800
@@ -183,23 +130,30 @@ def test_every_view_is_granted_and_listed(erp: Engine) -> None:
 def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
     with influxdb(tmp_path_factory.mktemp("influx")) as made:
         store = InfluxStore(made.settings)
-        store.write(
-            [
-                Reading(f"{ZONE}/p1/temperature", AGO + timedelta(seconds=10 * n), 9.0 + n / 100, "Cel", edge_at=NOW)
-                for n in range(60)
-            ]
-        )
+        store.write(list(readings()))
         store.close()
         yield made
 
 
 def test_every_telemetry_panel_has_series(influx: Influx) -> None:
-    assert len(only(TELEMETRY)) >= 5
-    for query in only(TELEMETRY):
-        (result,) = influx.ask(query.query).raise_for_status().json()["results"]
-        assert "error" not in result, f"{query.panel}: {result}"
-        values = [row[1] for series in result.get("series", []) for row in series["values"]]
-        assert any(value is not None for value in values), f"{query.board}: {query.panel} is empty"
+    asked = only(TELEMETRY, Store.INFLUX, NEAR)
+    assert len(asked) >= 15
+    found: dict[tuple[str, str], bool] = {}
+    for query in asked:
+        found[query.board, query.panel] = found.get((query.board, query.panel), False) or any(_values(influx, query))
+    assert [panel for panel, full in found.items() if not full] == []
+
+
+def test_of_a_long_range_influxdb_is_asked_nothing_where_hours_are_kept(influx: Influx) -> None:
+    for query in only(TELEMETRY, Store.INFLUX, FAR):
+        if query.panel in FAR_ONLY:
+            assert not any(_values(influx, query)), query
+
+
+def _values(influx: Influx, query: PanelQuery) -> list[bool]:
+    (result,) = influx.ask(query.query).raise_for_status().json()["results"]
+    assert "error" not in result, f"{query.panel}: {result}"
+    return [row[1] is not None for series in result.get("series", []) for row in series["values"]]
 
 
 def test_a_wrong_query_is_an_error(influx: Influx) -> None:

@@ -11,7 +11,7 @@ TABLES = (
         PointHour,
         changes=("low", "high", "median", "readings", "rises"),
         removable=True,
-        why="made again from readings that came late; kept 35 days",
+        why="made again from readings that came late; kept 400 days",
     ),
     Guarded(
         SourceWatermark,

@@ -16,8 +16,8 @@ from core.erp.exposure.times import EPOCH
 from core.erp.kernel.tables import table
 from core.telemetry.units import CANONICAL, NotConvertible, convert
 
-KEPT = timedelta(days=35)
-"""How long the digests of hours are kept."""
+KEPT = timedelta(days=400)
+"""How long the digests of hours are kept: charts over months are drawn from them, and a year beside the one before."""
 LOOK_BACK = timedelta(days=8)
 LATE = timedelta(hours=2)
 """A day is read with so much before it: its first hours' rises are seen whole."""

@@ -1785,7 +1785,8 @@ REVOKE ALL ON FUNCTION series_drop_week(text, interval) FROM PUBLIC
     ''',
     r'''
 CREATE OR REPLACE VIEW v_zone_status AS
-SELECT z.address AS zone, z.name, z.kind, z.band_low, z.band_high, j.last_value, j.last_good_at, j.judged_to,
+SELECT z.id AS zone_id, split_part(z.address, '/', 1) AS site, split_part(z.address, '/', 2) AS area, z.address AS zone,
+    z.name, z.kind, z.band_low, z.band_high, j.last_value, j.last_good_at, j.judged_to,
     j.watermark, j.silent_since, z.accepts_held, z.simulated,
     (SELECT count(*) FROM sublot s WHERE s.zone_id = z.id) AS sublots,
     (SELECT count(*) FROM zone_alarm a WHERE a.zone_id = z.id AND a.state <> 'normal') AS alarms,
@@ -1796,12 +1797,12 @@ SELECT z.address AS zone, z.name, z.kind, z.band_low, z.band_high, j.last_value,
         WHEN j.last_value < z.band_low THEN 'low'
         ELSE 'in range'
     END AS status
-FROM zone z LEFT JOIN zone_judged j ON j.zone_id = z.id
+FROM zone z LEFT JOIN zone_judged j ON j.zone_id = z.id WHERE z.state = 'active'
     ''',
     r'''
 CREATE OR REPLACE VIEW v_excursions_timeline AS
-SELECT e.id, e.incident_id, z.address AS zone, i.code AS item, l.number AS lot, s.code AS sublot, e.limit_key, e.kind,
-    e.certainty, e.state, e.started_at, e.broke_at, e.ended_at, e.known_at,
+SELECT e.id, e.incident_id, e.sublot_id, z.address AS zone, i.code AS item, l.number AS lot, s.code AS sublot,
+    e.limit_key, e.kind, e.certainty, e.state, e.started_at, e.broke_at, e.ended_at, e.known_at,
     extract(epoch FROM e.out) / 60 AS minutes_out, e.lowest, e.highest
 FROM excursion e
 JOIN sublot s ON s.id = e.sublot_id JOIN lot l ON l.id = s.lot_id JOIN item i ON i.id = l.item_id
@@ -1814,7 +1815,8 @@ SELECT * FROM v_excursions_timeline WHERE state IN ('open', 'ended', 'assessed')
     ''',
     r'''
 CREATE OR REPLACE VIEW v_holds AS
-SELECT h.id, h.kind, h.certainty, h.reason, coalesce(l.number, sl.number) AS lot, s.code AS sublot,
+SELECT h.id, h.sublot_id, h.shipment_id, h.kind, h.certainty, h.reason, coalesce(l.number, sl.number) AS lot,
+    s.code AS sublot,
     sh.code AS shipment, z.address AS zone, h.excursion_id, h.since_at, h.placed_at, h.placed_by, h.lift_permit,
     h.lifted_at, h.lifted_by
 FROM hold h
@@ -1851,11 +1853,11 @@ GROUP BY g.in_zone, g.point_id, g.reason, g.run, z.address, p.address
 CREATE OR REPLACE VIEW v_gateway_batches AS
 SELECT b.gateway, b.site, b.epoch, b.partition, b.number, b.kind, b.count AS readings, b.landed_count AS landed,
     b.duplicate_count AS duplicates, b.conflict_count AS conflicts, b.dead_count AS dead, b.cut_at, b.received_at,
-    extract(epoch FROM b.received_at - b.cut_at) AS seconds_on_the_way, b.shipped_at
+    extract(epoch FROM b.received_at - b.cut_at)::float8 AS seconds_on_the_way, b.shipped_at
 FROM batch b WHERE b.kind <> 'core'
 UNION ALL
 SELECT f.gateway, f.site, f.epoch, f.partition, f.last_number, 'hour', f.count, f.landed_count, f.duplicate_count,
-    f.conflict_count, 0, f.last_cut_at, f.last_received_at, f.slowest::numeric, NULL
+    f.conflict_count, 0, f.last_cut_at, f.last_received_at, f.slowest::float8, NULL
 FROM batch_fold f WHERE f.gone > 0
     ''',
     r'''
@@ -1890,6 +1892,281 @@ CREATE OR REPLACE VIEW v_dead_letters AS
 SELECT id, at, gateway, partition, kind, reason, detail, point, reading_at, replayed_at, outcome FROM dead_letter
     ''',
     r'''
+CREATE OR REPLACE VIEW v_zone_limits AS
+SELECT z.address AS zone, 'room' AS profile, b.key AS limit_key, b.op, b.threshold, z.band_delay AS delay
+FROM zone z CROSS JOIN LATERAL (VALUES ('high', '>', z.band_high), ('low', '<', z.band_low)) b(key, op, threshold)
+WHERE b.threshold IS NOT NULL
+UNION ALL
+SELECT z.address, p.code || ' v' || v.version, l.key, l.op, l.threshold, l.delay
+FROM (SELECT DISTINCT zone_id, version_id FROM zone_profile) u
+JOIN zone z ON z.id = u.zone_id JOIN profile_version v ON v.id = u.version_id
+JOIN storage_profile p ON p.id = v.profile_id JOIN profile_limit l ON l.version_id = v.id AND l.quantity = 'temperature'
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_sensor_trust AS
+SELECT p.id AS point_id, z.address AS zone, p.address AS point, p.role, s.id AS sensor_id, s.serial, s.model,
+    c.done_at AS calibrated_at, c.due_at AS calibration_due_at,
+    CASE
+        WHEN s.id IS NULL THEN 'no sensor on record'
+        WHEN c.due_at IS NULL THEN 'never calibrated'
+        WHEN c.due_at <= now() THEN 'calibration overdue'
+        WHEN NOT c.as_found_ok THEN 'found out of tolerance'
+        WHEN a.kinds IS NOT NULL THEN a.kinds
+        WHEN c.due_at <= now() + interval '30 days' THEN 'calibration due within 30 days'
+        ELSE 'trusted'
+    END AS trust
+FROM point p JOIN zone z ON z.id = p.zone_id
+LEFT JOIN installation i ON i.point_id = p.id AND i.from_at <= now() AND (i.to_at IS NULL OR i.to_at > now())
+LEFT JOIN sensor s ON s.id = i.sensor_id
+LEFT JOIN LATERAL (
+    SELECT done_at, due_at, as_found_ok FROM calibration WHERE sensor_id = s.id ORDER BY done_at DESC, id DESC LIMIT 1
+) c ON true
+LEFT JOIN LATERAL (
+    SELECT string_agg(DISTINCT kind, ', ') AS kinds FROM zone_alarm
+    WHERE point_id = p.id AND returned_at IS NULL AND state <> 'normal'
+) a ON true
+WHERE p.state = 'active' AND z.state = 'active' AND p.role IN ('required', 'spare')
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_work_centres AS
+SELECT w.id, w.code, w.name, z.address AS zone, CASE WHEN w.up THEN 'up' ELSE 'down' END AS status, w.state_since,
+    w.state_reason
+FROM work_centre w LEFT JOIN zone z ON z.id = w.zone_id WHERE w.state = 'active'
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_work_centre_states AS
+SELECT w.code, w.name, s.up, s.at, s.known_at, s.actor, s.reason
+FROM work_centre_state s JOIN work_centre w ON w.id = s.work_centre_id
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_work_orders AS
+SELECT o.id, o.code AS work_order, i.code AS item, l.number AS output_lot, o.amount, o.scrap, o.state, o.priority,
+    o.stopped_reason, o.due_at, o.created_at, o.started_at, o.completed_at
+FROM work_order o JOIN item i ON i.id = o.item_id LEFT JOIN lot l ON l.id = o.output_lot_id
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_operations AS
+SELECT o.code AS work_order, w.code AS work_centre, p.number, p.name, p.state, p.started_at, p.done_at
+FROM work_order_operation p JOIN work_order o ON o.id = p.order_id
+JOIN work_centre w ON w.id = coalesce(p.done_on_id, p.work_centre_id)
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_shipments AS
+SELECT s.id, s.code AS shipment, s.kind, s.consignee, s.market, s.state, s.created_at, s.due_at, s.dispatched_at,
+    s.departed_at, s.arrived_at, s.closed_at,
+    (SELECT count(*) FROM hold h WHERE h.shipment_id = s.id AND h.lifted_at IS NULL) AS holds
+FROM shipment s
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_shipment_legs AS
+SELECT s.id AS shipment_id, s.code AS shipment, s.state, l.number, l.origin, l.destination, l.carrier,
+    z.address AS zone, l.departed_at, l.arrived_at
+FROM shipment_leg l JOIN shipment s ON s.id = l.shipment_id LEFT JOIN zone z ON z.id = l.vehicle_zone_id
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_items AS SELECT id, code AS item, name, kind FROM item WHERE state = 'active'
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_lots AS
+SELECT l.id, l.number AS lot, i.code AS item, l.maker, l.expiry, l.created_at FROM lot l JOIN item i ON i.id = l.item_id
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_sublots AS
+SELECT s.id, s.code AS sublot, l.number AS lot, i.code AS item, s.state, z.address AS zone, s.created_at, s.serial
+FROM sublot s JOIN lot l ON l.id = s.lot_id JOIN item i ON i.id = l.item_id LEFT JOIN zone z ON z.id = s.zone_id
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_releases AS
+SELECT r.id, i.code AS item, l.number AS lot, s.code AS sublot, s.created_at, r.at AS released_at, r.automatic,
+    extract(epoch FROM r.at - s.created_at)::float8 / 3600 AS hours
+FROM batch_release r JOIN sublot s ON s.id = r.sublot_id JOIN lot l ON l.id = s.lot_id JOIN item i ON i.id = l.item_id
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_dispositions AS
+SELECT d.id, d.at, d.decision, d.excursion_id, i.code AS item, l.number AS lot, s.code AS sublot,
+    extract(epoch FROM d.at - e.known_at)::float8 / 3600 AS hours
+FROM disposition d JOIN excursion e ON e.id = d.excursion_id JOIN sublot s ON s.id = e.sublot_id
+JOIN lot l ON l.id = s.lot_id JOIN item i ON i.id = l.item_id
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_outbox AS
+SELECT t.handler, count(*) AS waiting, count(*) FILTER (WHERE t.attempts > 0) AS failing, min(o.at) AS oldest_at,
+    extract(epoch FROM now() - min(o.at))::float8 AS seconds, max(t.attempts) AS attempts
+FROM outbox_task t JOIN outbox o ON o.id = t.outbox_id WHERE t.done_at IS NULL GROUP BY t.handler
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_heartbeats AS
+SELECT part, at, extract(epoch FROM now() - at)::float8 AS seconds, now() > at + due_within AS overdue FROM heartbeat
+UNION ALL
+SELECT 'ingest', max(until), extract(epoch FROM now() - max(until))::float8, max(until) < now() FROM ingest_worker
+HAVING max(until) IS NOT NULL
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_database AS
+SELECT pg_database_size(current_database()) AS bytes, d.numbackends AS connections, d.xact_commit AS commits,
+    d.xact_rollback AS rollbacks, d.deadlocks, d.blks_hit::float8 / nullif(d.blks_hit + d.blks_read, 0) AS cache_hit,
+    a.archived_count, a.last_archived_time AS archived_at, a.failed_count AS archive_failures, a.last_failed_time
+FROM pg_stat_database d CROSS JOIN pg_stat_archiver a WHERE d.datname = current_database()
+    ''',
+    r'''
+CREATE OR REPLACE VIEW v_alerts AS
+SELECT a.id, a.event, a.severity, a.cause, z.address AS zone, a.title, a.raised_at, a.state, a.taken_by, a.taken_at,
+    a.over_at, a.drill, m.told, m.failed, m.first_sent_at,
+    extract(epoch FROM m.first_sent_at - a.raised_at)::float8 AS seconds_to_told
+FROM alert a LEFT JOIN zone z ON z.id = a.zone_id
+LEFT JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE sent_at IS NOT NULL) AS told, count(*) FILTER (WHERE failure IS NOT NULL) AS failed,
+        min(sent_at) AS first_sent_at FROM alert_message WHERE a.id = ANY(alert_ids)
+) m ON true
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION board_band(
+    zones text[], of_quantity text, start timestamptz, stop timestamptz, step_ms bigint
+) RETURNS TABLE (at timestamptz, zone text, point text, low float8, high float8) LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp SET jit = off AS $$
+    WITH p AS (
+        SELECT p.id, p.address, z.address AS zone, z.allowed_gap, s.id AS series,
+            CASE WHEN p.quantity = 'temperature' THEN p.unit END AS unit,
+            make_interval(secs => greatest(step_ms, 1000) / 1000.0 * ceil(count(*) OVER () / 10.0)) AS wide
+        FROM point p JOIN zone z ON z.id = p.zone_id LEFT JOIN series_point s ON s.address = p.address
+        WHERE z.address = ANY(zones) AND p.quantity = of_quantity
+    )
+    SELECT v.at, p.zone, p.address, CASE p.unit WHEN '[degF]' THEN (v.low - 32) / 1.8 WHEN 'K' THEN v.low - 273.15 ELSE v.low END, CASE p.unit WHEN '[degF]' THEN (v.high - 32) / 1.8 WHEN 'K' THEN v.high - 273.15 ELSE v.high END
+    FROM p CROSS JOIN LATERAL (
+        SELECT date_bin(p.wide, x.at, 'epoch') AS at, min(coalesce(x.num, x.whole)) AS low,
+            max(coalesce(x.num, x.whole)) AS high, p.wide,
+            lead(date_bin(p.wide, x.at, 'epoch')) OVER (ORDER BY date_bin(p.wide, x.at, 'epoch')) AS next_at
+        FROM reading x WHERE x.point_id = p.series AND x.at >= start AND x.at <= stop AND x.kind IN (1, 2, 3)
+            AND x.quality <> 2 AND stop - start <= interval '7 days'
+        GROUP BY 1
+        UNION ALL
+        SELECT date_bin(h.wide, h.hour_at, 'epoch'), min(h.low), max(h.high), h.wide,
+            lead(date_bin(h.wide, h.hour_at, 'epoch')) OVER (ORDER BY date_bin(h.wide, h.hour_at, 'epoch'))
+        FROM (
+            SELECT o.hour_at, o.low, o.high, greatest(p.wide, interval '1 hour') AS wide FROM point_hour o
+            WHERE o.point_id = p.id AND o.hour_at >= start AND o.hour_at <= stop AND stop - start > interval '7 days'
+        ) h GROUP BY 1, h.wide
+    ) b CROSS JOIN LATERAL (
+        SELECT b.at, b.low, b.high
+        UNION ALL
+        SELECT b.at + b.wide, NULL, NULL WHERE b.next_at - b.at > greatest(p.allowed_gap, b.wide) + b.wide
+    ) v
+    ORDER BY 1
+$$
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION board_last(
+    zones text[], of_quantity text, start timestamptz, stop timestamptz, step_ms bigint
+) RETURNS TABLE (at timestamptz, zone text, point text, device text, value float8) LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp SET jit = off AS $$
+    SELECT r.at, z.address, p.address, split_part(p.address, '/', 4), r.value
+    FROM point p JOIN zone z ON z.id = p.zone_id JOIN series_point s ON s.address = p.address CROSS JOIN LATERAL (
+        SELECT DISTINCT ON (date_bin(make_interval(secs => greatest(step_ms, 1000) / 1000.0), x.at, 'epoch'))
+            greatest(x.at, start) AS at, CASE WHEN x.quality <> 2 THEN coalesce(x.num, x.whole) END AS value
+        FROM reading x WHERE x.point_id = s.id AND x.at <= stop AND x.at >= coalesce((
+            SELECT y.at FROM reading y WHERE y.point_id = s.id AND y.at < start ORDER BY y.at DESC LIMIT 1
+        ), start)
+        ORDER BY date_bin(make_interval(secs => greatest(step_ms, 1000) / 1000.0), x.at, 'epoch'), x.at DESC
+    ) r
+    WHERE z.address = ANY(zones) AND p.quantity = of_quantity ORDER BY 1
+$$
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION board_unsure(zones text[], stop timestamptz, step_ms bigint)
+RETURNS TABLE (at timestamptz, zone text, uncertain bigint, bad bigint) LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp SET jit = off AS $$
+    SELECT date_bin(make_interval(secs => greatest(step_ms, 60000) / 1000.0), x.at, 'epoch'), z.address,
+        count(*) FILTER (WHERE x.quality = 1), count(*) FILTER (WHERE x.quality = 2)
+    FROM point p JOIN zone z ON z.id = p.zone_id JOIN series_point s ON s.address = p.address
+    JOIN reading x ON x.point_id = s.id AND x.at > stop - interval '1 day' AND x.at <= stop
+    WHERE z.address = ANY(zones) GROUP BY 1, 2 ORDER BY 1
+$$
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION board_zone_states(zones text[], start timestamptz, stop timestamptz)
+RETURNS TABLE (at timestamptz, zone text, state int) LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp SET jit = off AS $$
+    WITH z AS (
+        SELECT z.id, z.address, j.last_good_at IS NOT NULL AS measured FROM zone z
+        LEFT JOIN zone_judged j ON j.zone_id = z.id WHERE z.address = ANY(zones) AND z.state = 'active'
+    ), a AS (
+        SELECT a.zone_id, greatest(a.started_at, start) AS since, coalesce(a.returned_at, 'infinity') AS until,
+            CASE WHEN a.kind = 'high' THEN 4 WHEN a.kind = 'low' THEN 3
+                WHEN a.kind IN ('stale', 'silent_gateway') THEN 2 ELSE 1 END AS worse
+        FROM zone_alarm a JOIN z ON z.id = a.zone_id
+        WHERE a.started_at < stop AND coalesce(a.returned_at, 'infinity') > start
+    ), e AS (
+        SELECT id AS zone_id, start AS at, 0 AS worse, 0 AS change FROM z
+        UNION ALL SELECT zone_id, since, worse, 1 FROM a
+        UNION ALL SELECT zone_id, until, worse, -1 FROM a WHERE until < stop
+    ), n AS (
+        SELECT DISTINCT zone_id, at, sum(change) FILTER (WHERE worse = 4) OVER w AS high,
+            sum(change) FILTER (WHERE worse = 3) OVER w AS low, sum(change) FILTER (WHERE worse = 2) OVER w AS silent,
+            sum(change) FILTER (WHERE worse = 1) OVER w AS sensor
+        FROM e WINDOW w AS (PARTITION BY zone_id ORDER BY at)
+    ), worst AS (SELECT zone_id, max(worse) AS worse FROM a GROUP BY zone_id)
+    SELECT n.at, z.address, CASE WHEN n.high > 0 THEN 4 WHEN n.low > 0 THEN 3 WHEN n.silent > 0 THEN 2
+        WHEN n.sensor > 0 THEN 1 WHEN z.measured THEN 0 ELSE -1 END
+    FROM n JOIN z ON z.id = n.zone_id LEFT JOIN worst ON worst.zone_id = z.id
+    ORDER BY n.at, coalesce(worst.worse, 0) DESC, z.address
+$$
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION board_minutes_out(zones text[], start timestamptz, stop timestamptz)
+RETURNS TABLE (at timestamptz, zone text, minutes float8) LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp SET jit = off AS $$
+    SELECT d.at, z.address, coalesce(sum(extract(epoch FROM
+            least(coalesce(a.returned_at, now()), d.at + interval '1 day') - greatest(a.started_at, d.at)
+        ) / 60), 0)::float8
+    FROM zone z CROSS JOIN generate_series(date_trunc('day', start, 'UTC'), stop, interval '1 day') d(at)
+    LEFT JOIN zone_alarm a ON a.zone_id = z.id AND a.kind IN ('high', 'low')
+        AND a.started_at < d.at + interval '1 day' AND coalesce(a.returned_at, now()) > d.at
+    WHERE z.address = ANY(zones) GROUP BY 1, 2 ORDER BY 1
+$$
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION board_mkt_at_most(zones text[], start timestamptz, stop timestamptz)
+RETURNS TABLE (at timestamptz, point text, celsius float8, hours bigint) LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp SET jit = off AS $$
+    SELECT h.at, p.address, 10000 / -ln(h.mean) - 273.15, h.hours
+    FROM point p JOIN zone z ON z.id = p.zone_id CROSS JOIN LATERAL (
+        SELECT date_bin('1 day', o.hour_at, 'epoch') AS at, avg(exp(-10000 / (o.high + 273.15))) AS mean,
+            count(*) AS hours
+        FROM point_hour o
+        WHERE o.point_id = p.id AND o.hour_at >= start AND o.hour_at <= stop AND o.high > -15 GROUP BY 1
+    ) h
+    WHERE z.address = ANY(zones) AND p.quantity = 'temperature' ORDER BY 1
+$$
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION board_lot_stays(lot_number text, item_code text, start timestamptz, stop timestamptz)
+RETURNS TABLE (zone text, from_at timestamptz, to_at timestamptz, sublots bigint) LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp SET jit = off AS $$
+    WITH f AS (
+        SELECT c.sublot_id, c.zone_id, c.at, lead(c.at) OVER (PARTITION BY c.sublot_id ORDER BY c.at, c.id) AS until
+        FROM lot l JOIN item i ON i.id = l.item_id JOIN sublot s ON s.lot_id = l.id
+        JOIN custody_fact c ON c.sublot_id = s.id
+        WHERE l.number = lot_number AND i.code = item_code AND c.retracts_id IS NULL
+            AND NOT EXISTS (SELECT FROM custody_fact r WHERE r.retracts_id = c.id)
+    ), spans AS (
+        SELECT zone_id, unnest(range_agg(tstzrange(at, until))) AS span FROM f
+        WHERE zone_id IS NOT NULL AND at <= stop AND coalesce(until, 'infinity') > start
+            AND at < coalesce(until, 'infinity') GROUP BY zone_id
+    )
+    SELECT z.address, lower(x.span), upper(x.span),
+        (SELECT count(DISTINCT f.sublot_id) FROM f WHERE f.zone_id = x.zone_id AND tstzrange(f.at, f.until) && x.span)
+    FROM spans x JOIN zone z ON z.id = x.zone_id ORDER BY 2
+$$
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION board_lot_band(
+    lot_number text, item_code text, start timestamptz, stop timestamptz, step_ms bigint
+) RETURNS TABLE (at timestamptz, zone text, point text, low float8, high float8) LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp SET jit = off AS $$
+    WITH y AS (SELECT * FROM board_lot_stays(lot_number, item_code, start, stop))
+    SELECT b.at, b.zone, b.point, b.low, b.high
+    FROM board_band(ARRAY(SELECT DISTINCT zone FROM y), 'temperature', start, stop, step_ms) b
+    WHERE EXISTS (SELECT FROM y WHERE y.zone = b.zone AND b.at < coalesce(y.to_at, 'infinity')
+        AND b.at + make_interval(secs => step_ms / 1000.0) > y.from_at)
+    UNION ALL
+    SELECT y.to_at, y.zone, p.address, NULL, NULL FROM y JOIN zone z ON z.address = y.zone
+    JOIN point p ON p.zone_id = z.id AND p.quantity = 'temperature' WHERE y.to_at < stop
+    ORDER BY 1
+$$
+    ''',
+    r'''
 DO $$
 BEGIN
     -- asked first: an owner who may not make roles needs none made where one is there already
@@ -1904,7 +2181,13 @@ END $$
 GRANT USAGE ON SCHEMA public TO lotwise_reader
     ''',
     r'''
-GRANT SELECT ON v_zone_status, v_excursions_timeline, v_open_excursions, v_holds, v_zone_alarms, v_gaps, v_gateway_batches, v_gateway_status, v_watermarks, v_ingest_alarms, v_dead_letters TO lotwise_reader
+GRANT SELECT ON v_zone_status, v_excursions_timeline, v_open_excursions, v_holds, v_zone_alarms, v_gaps, v_gateway_batches, v_gateway_status, v_watermarks, v_ingest_alarms, v_dead_letters, v_zone_limits, v_sensor_trust, v_work_centres, v_work_centre_states, v_work_orders, v_operations, v_shipments, v_shipment_legs, v_items, v_lots, v_sublots, v_releases, v_dispositions, v_outbox, v_heartbeats, v_database, v_alerts TO lotwise_reader
+    ''',
+    r'''
+REVOKE ALL ON FUNCTION board_band(text[], text, timestamptz, timestamptz, bigint), board_last(text[], text, timestamptz, timestamptz, bigint), board_unsure(text[], timestamptz, bigint), board_zone_states(text[], timestamptz, timestamptz), board_minutes_out(text[], timestamptz, timestamptz), board_mkt_at_most(text[], timestamptz, timestamptz), board_lot_stays(text, text, timestamptz, timestamptz), board_lot_band(text, text, timestamptz, timestamptz, bigint) FROM PUBLIC
+    ''',
+    r'''
+GRANT EXECUTE ON FUNCTION board_band(text[], text, timestamptz, timestamptz, bigint), board_last(text[], text, timestamptz, timestamptz, bigint), board_unsure(text[], timestamptz, bigint), board_zone_states(text[], timestamptz, timestamptz), board_minutes_out(text[], timestamptz, timestamptz), board_mkt_at_most(text[], timestamptz, timestamptz), board_lot_stays(text, text, timestamptz, timestamptz), board_lot_band(text, text, timestamptz, timestamptz, bigint) TO lotwise_reader
     ''',
 )
 

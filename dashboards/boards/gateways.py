@@ -4,21 +4,19 @@
 
 from typing import Any
 
-from dashboards.panels import board, choice, figure, graph, listing
-from dashboards.sources import ERP, TELEMETRY, InfluxQl, Sql
+from dashboards.panels import MORE_IS_FINE, NONE_BAD, board, choice, figure, graph, listing
+from dashboards.sources import PromQl, Sql, Store
 
 UID = "lotwise-gateways"
 _CHOSEN = "gateway IN (${gateway:sqlstring})"
 _SILENCE = ((None, "green"), (30.0, "orange"), (120.0, "red"))
-_NONE_BAD = ((None, "green"), (1.0, "red"))
-_BLUE = ((None, "blue"),)
 
 
-def build() -> Any:
+def build(_: Store) -> Any:
     """The board."""
     made = board(UID, "Gateway health", "Whether what devices say arrives, whole and in time.", ["gateways"])
     made = made.with_variable(choice("gateway", "Gateway", "SELECT gateway FROM v_gateway_status ORDER BY gateway"))
-    for number, panel in enumerate((*_figures(), *_flow(), *_state()), start=1):
+    for number, panel in enumerate((*_figures(), *_flow(), *_spool(), *_state()), start=1):
         made = made.with_panel(panel.id(number))
     return made.build()
 
@@ -28,32 +26,41 @@ def _figures() -> list[Any]:
         figure(
             "Longest silence of a gateway",
             "s",
-            Sql(f"SELECT max(seconds_since) AS seconds FROM v_gateway_status WHERE {_CHOSEN}"),
+            Sql(f"SELECT max(seconds_since)::float8 AS seconds FROM v_gateway_status WHERE {_CHOSEN}"),
             "Every partition gets a batch every 2 s, empty if need be: longer is a silent gateway.",
             _SILENCE,
         ),
         figure(
             "Readings confirmed",
             "short",
-            Sql(f"SELECT coalesce(sum(readings), 0) AS readings FROM v_gateway_status WHERE {_CHOSEN}"),
+            Sql(f"SELECT coalesce(sum(readings), 0)::bigint AS readings FROM v_gateway_status WHERE {_CHOSEN}"),
             "Committed in PostgreSQL: only that counts as delivered.",
-            _BLUE,
+            MORE_IS_FINE,
         ),
         figure(
             "Dead letters not replayed",
             "none",
             Sql("SELECT count(*) FROM v_dead_letters WHERE replayed_at IS NULL"),
             "Readings that could not be understood, kept with their reason.",
-            _NONE_BAD,
+            NONE_BAD,
+            link="/dead-letters",
         ),
         figure(
             "Ingest alarms",
             "none",
             Sql("SELECT count(*) FROM v_ingest_alarms WHERE cleared_at IS NULL"),
             "A partition that stopped, a batch that never came.",
-            _NONE_BAD,
+            NONE_BAD,
         ),
     ]
+
+
+def _batches(value: str) -> Sql:
+    return Sql(
+        f"SELECT $__timeGroupAlias(received_at, $__interval), gateway AS metric, {value} "
+        f"FROM v_gateway_batches WHERE $__timeFilter(received_at) AND {_CHOSEN} GROUP BY 1, 2 ORDER BY 1",
+        series=True,
+    )
 
 
 def _flow() -> list[Any]:
@@ -61,46 +68,56 @@ def _flow() -> list[Any]:
         graph(
             "Readings received",
             "short",
-            ERP,
-            Sql(
-                "SELECT $__timeGroupAlias(received_at, '1m'), gateway AS metric, sum(readings) AS readings "
-                f"FROM v_gateway_batches WHERE $__timeFilter(received_at) AND {_CHOSEN} "
-                "GROUP BY 1, 2 ORDER BY 1",
-                series=True,
-            ),
-            "Per minute and gateway, by arrival.",
+            _batches("sum(readings)::bigint AS readings"),
+            "In each column and by gateway, by arrival. Batches older than two days count in their hour's last minute.",
+            bars=True,
         ),
         graph(
             "On the way",
             "s",
-            ERP,
-            Sql(
-                "SELECT $__timeGroupAlias(received_at, '1m'), gateway AS metric, max(seconds_on_the_way) AS seconds "
-                f"FROM v_gateway_batches WHERE $__timeFilter(received_at) AND {_CHOSEN} "
-                "GROUP BY 1, 2 ORDER BY 1",
-                series=True,
-            ),
+            _batches("max(seconds_on_the_way) AS seconds"),
             "Longest time from the cut of a batch in the spool to its arrival; hours after an outage.",
         ),
         graph(
-            "Readings in the series store",
+            "Second values and what was not understood",
             "short",
-            TELEMETRY,
-            InfluxQl(
-                'SELECT count("quality") FROM /.*/ WHERE $timeFilter GROUP BY time(1m), "device" fill(0)',
-                alias="$tag_device",
-            ),
-            "Per minute and device, by the readings' own time: all quantities, good or bad.",
+            _batches("sum(conflicts)::bigint AS conflicts, sum(dead)::bigint AS dead"),
+            "A second value at one time never replaces the first; the judge takes the worse.",
+            bars=True,
+        ),
+    ]
+
+
+def _spool() -> list[Any]:
+    return [
+        graph(
+            "Spool: readings not confirmed",
+            "short",
+            PromQl("lotwise_edge_spool_readings", legend="{{instance}}"),
+            "By the gateways' own /metrics: what waits on their disk.",
         ),
         graph(
-            "Worst quality",
-            "none",
-            TELEMETRY,
-            InfluxQl(
-                'SELECT max("quality") FROM /.*/ WHERE $timeFilter GROUP BY time($__interval), "device" fill(null)',
-                alias="$tag_device",
-            ),
-            "0 good, 1 uncertain, 2 bad.",
+            "Spool: age of the oldest batch",
+            "s",
+            PromQl("lotwise_edge_spool_age_seconds", legend="{{instance}}"),
+            "Rises while the stream or the core is away, and falls when all is delivered.",
+        ),
+        graph(
+            "Reconnects and payloads put aside",
+            "short",
+            [
+                PromQl(
+                    "sum by (instance, source) (increase(lotwise_edge_source_restarts_total[$__rate_interval]))",
+                    legend="{{instance}} {{source}} restarts",
+                ),
+                PromQl(
+                    "sum by (instance, source) (increase(lotwise_edge_source_asides_total[$__rate_interval]))",
+                    legend="{{instance}} {{source}} aside",
+                    ref="B",
+                ),
+            ],
+            "How often a collector was started again, and how many payloads it could not read and kept aside.",
+            bars=True,
         ),
     ]
 
@@ -109,7 +126,6 @@ def _state() -> list[Any]:
     return [
         listing(
             "Gateways",
-            ERP,
             Sql(
                 "SELECT gateway, site, last_received_at, last_watermark_at, watermark, epochs, batches, readings, "
                 f"duplicates, conflicts, dead FROM v_gateway_status WHERE {_CHOSEN} ORDER BY gateway"
@@ -119,27 +135,22 @@ def _state() -> list[Any]:
         ),
         listing(
             "Sources",
-            ERP,
             Sql(
-                "SELECT gateway, source, zone, upto, received_at, "
-                "round(seconds_behind::numeric, 1) AS seconds_behind "
+                "SELECT gateway, source, zone, upto, received_at, round(seconds_behind::numeric, 1) AS seconds_behind "
                 f"FROM v_watermarks WHERE {_CHOSEN} ORDER BY seconds_behind DESC LIMIT 500"
             ),
             "Each source's word: all it will have live up to then is in.",
         ),
         listing(
             "Gaps",
-            ERP,
             Sql(
                 "SELECT start_at, stop_at, round(minutes::numeric, 1) AS minutes, silences, zone, point, reason, "
-                "known_at "
-                "FROM v_gaps WHERE $__timeFilter(start_at) ORDER BY start_at DESC LIMIT 500"
+                "known_at FROM v_gaps WHERE $__timeFilter(start_at) ORDER BY start_at DESC LIMIT 500"
             ),
             "Spans for which it is known that nothing is known; of several silences, if they are close together.",
         ),
         listing(
             "Readings that did not go in",
-            ERP,
             Sql(
                 "SELECT s.gateway, s.conflicts, s.dead, max(d.at) AS last_dead_letter_at, "
                 "string_agg(DISTINCT d.reason, ', ') AS reasons FROM v_gateway_status s "
