@@ -94,7 +94,7 @@ _IN_SQL = re.compile(r"lotwise_message\('([\w.]+)'")
 
 
 def _said_in_sql(path: Path, node: ast.AST) -> Iterator[Said]:
-    """`lotwise_message('lots.no_sublot', jsonb_build_object('sublot_id', …))`."""
+    """`lotwise_message('lots.database_restored', jsonb_build_object('at', …))`."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         for found in _IN_SQL.finditer(node.value):
             if not found[1].endswith("."):  # a family: 'state.' || …

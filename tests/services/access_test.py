@@ -1,9 +1,12 @@
 """Who may what, and the second person behind it: users, composed roles, conflicts; written by hand."""
 
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
+from pydantic import BaseModel
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
@@ -12,7 +15,8 @@ from core.erp.kernel import passwords
 from core.erp.kernel.access import roles, users
 from core.erp.kernel.access.users import Place
 from core.erp.kernel.errors import Conflict, Forbidden, IllegalMove, Invalid, NotFound, Refused
-from core.erp.kernel.unit import unit
+from core.erp.kernel.http import DoorKeeper
+from core.erp.kernel.unit import Actor, Unit, unit
 from tests.services.access_world import SYSTEM, Company
 
 
@@ -129,6 +133,67 @@ def test_a_withdrawn_permit_is_refused_to_what_is_under_way(company: Company) ->
     assert company.actor("nils").permits == frozenset()
     with pytest.raises(Invalid, match="reason"):
         company.does("ada", lambda u: roles.withdraw_role(u, company.role("other", "stock.read"), reason=" "))
+
+
+class Done(BaseModel):
+    """What an act of these tests answers."""
+
+    done: bool = True
+
+
+def door_of(company: Company, actor: Actor) -> DoorKeeper:
+    """The door of a route that wants `stock.move`, asked with an idempotency key."""
+    return DoorKeeper(
+        company.engine,
+        company.engine,
+        company.events,
+        None,  # type: ignore[arg-type]  # nothing is signed here
+        actor,
+        nullcontext,  # type: ignore[arg-type]  # nobody waits here
+        "key",
+        b"request",
+        ("stock.move",),
+    )
+
+
+def test_what_a_withdrawn_permit_began_is_undone_and_its_refusal_not_told(company: Company) -> None:
+    """Asked once in a request, behind all its locks: of what was withdrawn meanwhile nothing is left, said or kept."""
+    role = company.approved("night_keeper", "stock.read", "stock.move")
+    company.add("nils", "night_keeper", by="ada")
+    door = door_of(company, company.actor("nils"))
+
+    def withdrawn(u: Unit, *, refused: bool) -> Done:
+        u.audit("nothing.done", "nothing", 1)
+        company.does("ada", lambda other: roles.withdraw_role(other, role, reason="audit finding 7"))
+        u.lock(text("SELECT 1"))
+        if refused:
+            raise Refused("kernel.sign_in_first")
+        return Done()
+
+    for refused in (False, True):
+        with pytest.raises(Forbidden):
+            door.post(partial(withdrawn, refused=refused))
+        role = company.approved("night_keeper", "stock.read", "stock.move")
+    with company.engine.connect() as conn:
+        kept = [
+            conn.scalar(text(f"SELECT count(*) FROM {what}"))
+            for what in ("idempotency_key", "audit WHERE entity = 'nothing'")
+        ]
+    assert kept == [0, 0]
+    assert door.post(lambda _: Done()).status_code == 201
+
+
+def test_whoever_takes_a_permit_from_themselves_has_held_it_until_then(company: Company) -> None:
+    company.approved("night_keeper", "stock.read", "stock.move")
+    company.add("nils", "night_keeper", by="ada")
+    nils = company.id_of("nils")
+
+    def leaves(u: Unit) -> Done:
+        u.conn.execute(text("UPDATE app_user SET roles = '{}' WHERE id = :id"), {"id": nils})
+        return Done()
+
+    assert door_of(company, company.actor("nils")).post(leaves).status_code == 201
+    assert company.actor("nils").permits == frozenset()
 
 
 def test_whoever_is_sent_away_does_nothing_more(company: Company) -> None:

@@ -10,7 +10,7 @@ from core.erp.catalog.service import active
 from core.erp.custody.events import CustodyChanged
 from core.erp.custody.model import CustodyFact
 from core.erp.custody.rules import Fact, Interval, effective, intervals_of
-from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
+from core.erp.kernel.errors import Conflict, Invalid, Refused, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, kept
@@ -29,7 +29,7 @@ def record_location(
     if at > u.now:
         raise Invalid("kernel.not_yet", at=at)
     if zone_id is not None and u.session.get(Zone, zone_id) is None:
-        raise NotFound("custody.no_zone", zone_id=zone_id)
+        raise absent("zone", zone_id)
     lock_zones(u, [sublot_id], () if zone_id is None else (zone_id,))
     lots.get_sublot(u, sublot_id, lock=True)
     fact = _append(u, sublot_id, zone_id, at, reason)
@@ -134,7 +134,7 @@ def retract(u: Unit, fact_id: int, reason: str) -> CustodyFact:
         raise Invalid("custody.retraction_without_reason")
     wrong = u.session.get(CustodyFact, fact_id)
     if wrong is None or wrong.sublot_id is None:
-        raise NotFound("custody.no_fact", fact_id=fact_id)
+        raise absent("custody_fact", fact_id)
     if wrong.retracts_id is not None:
         raise Conflict("custody.retraction_of_retraction", fact_id=fact_id)
     lock_zones(u, [wrong.sublot_id])

@@ -18,7 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2PasswordBearer
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Engine, Row, Select, select, update
+from sqlalchemy import ColumnElement, Engine, Row, Select, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import InternalError
 from starlette.concurrency import run_in_threadpool
@@ -26,7 +26,7 @@ from starlette.concurrency import run_in_threadpool
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.connections import NEEDS_TRANSACTION
 from core.erp.kernel.door import DoorRoute, Wants, in_one_turn, post_slot
-from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
+from core.erp.kernel.errors import Conflict, Forbidden, Invalid, LotwiseError, NotFound, Refused
 from core.erp.kernel.events import Events
 from core.erp.kernel.masking import mask, masking
 from core.erp.kernel.model import IdempotencyKey
@@ -55,7 +55,7 @@ from core.erp.kernel.shapes import (
 from core.erp.kernel.signatures import Signing
 from core.erp.kernel.strict import OnlyDigits
 from core.erp.kernel.tables import table
-from core.erp.kernel.unit import Actor, Unit, read, transact
+from core.erp.kernel.unit import Actor, Unit, read, reading, transact
 from core.erp.kernel.words import ENGLISH
 
 __all__ = [
@@ -160,21 +160,59 @@ class DoorKeeper:
     def post(self, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], *, status: int = 201) -> JSONResponse:
         """Runs `work` in a transaction and answers what it returns.
 
-        With an Idempotency-Key the answer is kept in the same transaction, refusals too: the same key and body get
-        the same answer and nothing is posted twice, whoever comes first. Raises Invalid for the key with another body,
-        Forbidden where the permit was withdrawn since the request came.
+        With an Idempotency-Key the answer is kept in the same transaction, a refusal in one of its own behind what it
+        undid: the same key and body get the same answer and nothing is posted twice, whoever comes first. Raises
+        Invalid for the key with another body, Forbidden where the permit was withdrawn since the request came.
+        """
+        with masking(self.engine, self.actor):
+            try:
+                return self._transact(partial(self._posted, work, status))
+            except _KeptRefusal as refusal:
+                error = mask(self.engine, self.actor, refusal.error)
+                body = error_body(error, self.actor.language or ENGLISH)
+                return self._transact(partial(self._keep_refusal, body, error.status))
+
+    def _transact(self, work: Callable[[Unit], T]) -> T:
+        """In a transaction, at whose end the actor still holds the permit: asked once, behind every lock that was
+        waited for. Where it was withdrawn meanwhile, nothing is done, and no refusal of the work's is told either.
         """
 
-        def run(u: Unit) -> JSONResponse:
-            if self.permits:
-                u.need(*self.permits)
-            require_visible(u, self.named)
-            if self.key is None:
-                return JSONResponse(jsonable_encoder(work(u)), status)
-            return self._post_idempotent(u, work, status)
+        def run(u: Unit) -> T:
+            made = work(u)
+            try:
+                self._need(u)
+            except Forbidden:  # it may be this very act that has taken it away: of oneself
+                self._need_still()
+            return made
 
-        with masking(self.engine, self.actor):
+        try:
             return transact(self.engine, self.actor, self.events, run, now_utc, lock_timeout=LOCK_TIMEOUT)
+        except (LotwiseError, _KeptRefusal):
+            self._need_still()
+            raise
+
+    def _need(self, u: Unit) -> None:
+        if self.permits:
+            u.need(*self.permits)
+
+    def _need_still(self) -> None:
+        """Raises Forbidden where others have taken the permit away: as all but this transaction see it."""
+        with reading(self.readers, self.actor, self.events) as u:
+            self._need(u)
+
+    def _posted(self, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], status: int, u: Unit) -> JSONResponse:
+        require_visible(u, self.named)
+        if self.key is None:
+            return JSONResponse(jsonable_encoder(work(u)), status)
+        # a second request with the key waits here until the first has committed or given up
+        if not self._claim(u):
+            return self._replayed(u)
+        try:
+            body = jsonable_encoder(work(u))
+        except (Refused, Invalid, NotFound, Conflict) as error:
+            raise _KeptRefusal(error) from error
+        u.conn.execute(_ANSWERED, {**self._mine, "answered": status, "answer": body})
+        return _answer(body, status)
 
     async def sign(
         self,
@@ -210,37 +248,45 @@ class DoorKeeper:
         """For a body that the door has not read: what an Idempotency-Key stands for is this."""
         return replace(self, request_hash=hmac.digest(self.request_hash, what, "sha256"))
 
-    def _post_idempotent(
-        self, u: Unit, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], status: int
-    ) -> JSONResponse:
-        keys = table(IdempotencyKey)
-        mine = {"key": self.key, "actor": self.actor.login}
-        claim = upsert(IdempotencyKey).values(**mine, request_hash=self.request_hash, status=0, response=None, at=u.now)
-        # A second request with the key waits here until the first has committed or given up.
-        if u.conn.execute(claim.on_conflict_do_nothing().returning(keys.c.key)).scalar() is None:
-            return self._replayed(u)
-        savepoint = u.conn.begin_nested()
-        try:
-            body, answered = jsonable_encoder(work(u)), status
-            u.flush()
-            savepoint.commit()
-        except (Refused, Invalid, NotFound, Conflict) as error:
-            savepoint.rollback()
-            u.discard()
-            body, answered = (
-                error_body(mask(self.engine, self.actor, error), self.actor.language or ENGLISH),
-                error.status,
-            )
-        where = (keys.c.key == self.key, keys.c.actor == self.actor.login)
-        u.conn.execute(update(keys).where(*where).values(status=answered, response=body))
-        return _answer(body, answered)
+    def _keep_refusal(self, body: dict[str, Any], status: int, u: Unit) -> JSONResponse:
+        """What was refused is kept under its key, unless somebody with the same key was answered meanwhile."""
+        return _answer(body, status) if self._claim(u, status, body) else self._replayed(u)
+
+    @property
+    def _mine(self) -> dict[str, Any]:
+        return {"mine": self.key, "me": self.actor.login}
+
+    def _claim(self, u: Unit, status: int = 0, body: dict[str, Any] | None = None) -> bool:
+        """Whether the key is this request's; with its answer, where that is known."""
+        row = {"request_hash": self.request_hash, "status": status, "response": body, "at": u.now}
+        claimed = u.conn.execute(_CLAIM, {"key": self.key, "actor": self.actor.login, **row})
+        return claimed.first() is not None
 
     def _replayed(self, u: Unit) -> JSONResponse:
-        keys = table(IdempotencyKey)
-        row = u.conn.execute(select(keys).where(keys.c.key == self.key, keys.c.actor == self.actor.login)).one()
+        row = u.conn.execute(_KEPT, self._mine).one()
         if row.request_hash != self.request_hash:
             raise Invalid("kernel.key_of_another_request", extra={"key": self.key})
         return _answer(row.response, row.status, {"Idempotency-Replayed": "true"})
+
+
+class _KeptRefusal(Exception):
+    """A refusal that is the answer to an idempotency key: the way out of the transaction that is undone."""
+
+    def __init__(self, error: LotwiseError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+_KEYS = table(IdempotencyKey)
+_IS_MINE = (_KEYS.c.key == bindparam("mine"), _KEYS.c.actor == bindparam("me"))
+# built once: every posting asks them
+_CLAIM = upsert(_KEYS).on_conflict_do_nothing().returning(_KEYS.c.key)
+_ANSWERED = (
+    update(_KEYS)
+    .where(*_IS_MINE)
+    .values(status=bindparam("answered"), response=bindparam("answer", type_=_KEYS.c.response.type))
+)
+_KEPT = select(_KEYS).where(*_IS_MINE)
 
 
 def _answer(body: Any, status: int, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from core.erp.kernel import signatures
 from core.erp.kernel.audit_journal import JOURNAL_FILE, Journal
-from core.erp.kernel.errors import Conflict, NotFound
+from core.erp.kernel.errors import Conflict, absent
 from core.erp.kernel.instance import instance_of
 from core.erp.kernel.model import AuditSeal, Restoration
 from core.erp.kernel.restoration_record import lacking, receivers
@@ -139,7 +139,7 @@ def record_of(u: Unit, restoration_id: int) -> dict[str, Any]:
     """What is signed: to when the database was restored, and what is known to be missing. Raises NotFound."""
     row = u.get(Restoration, restoration_id)
     if row is None:
-        raise NotFound("kernel.no_restoration", restoration_id=restoration_id)
+        raise absent("restoration", restoration_id)
     if row.record is not None:
         return row.record
     return lacking(u.conn, row, Journal(instance_of(u.conn).data_dir / JOURNAL_FILE))
@@ -156,7 +156,7 @@ def _sign(u: Unit, restoration_id: int, act: signatures.Act, proof: signatures.P
     u.need("restoration.sign")
     found = u.get(Restoration, restoration_id, lock=True)
     if found is None:
-        raise NotFound("kernel.no_restoration", restoration_id=restoration_id)
+        raise absent("restoration", restoration_id)
     if found.signature_id is not None:
         raise Conflict("kernel.restoration_signed", restoration_id=restoration_id)
     record = record_of(u, restoration_id)

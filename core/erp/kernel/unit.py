@@ -22,7 +22,7 @@ from sqlmodel import Session, SQLModel
 
 from core.erp.kernel.access.effective_permits import permits_now
 from core.erp.kernel.audit_keys import keys_of, message, nonce
-from core.erp.kernel.connections import bound_statements, end_transaction
+from core.erp.kernel.connections import begin_waiting, bound_statements, end_transaction
 from core.erp.kernel.errors import Forbidden
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.permits import OUTSIDE, of_all_sites, permits_of
@@ -168,18 +168,22 @@ def record_hash(record: Mapping[str, Any]) -> bytes:
 
 
 # one value carries all rows: row by row, each would be parsed, planned and told to the triggers by itself
-_AUDIT = text("""
+_WRITTEN = text("""
+    WITH told AS (
+        INSERT INTO outbox (at, topic, key, payload)
+        SELECT r.at, r.topic, r.key, r.payload FROM jsonb_to_recordset(CAST(:outbox AS jsonb))
+            AS r(at timestamptz, topic text, key text, payload jsonb)
+    )
     INSERT INTO audit (at, actor, action, entity, entity_id, before, after, reason, nonce, key_id, hash)
     SELECT r.at, r.actor, r.action, r.entity, r.entity_id, r.before, r.after, r.reason, r.nonce, r.key_id,
         decode(r.hash, 'hex')
-    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(at timestamptz, actor text, action text, entity text,
+    FROM jsonb_to_recordset(CAST(:audit AS jsonb)) AS r(at timestamptz, actor text, action text, entity text,
         entity_id text, before jsonb, after jsonb, reason text, nonce bigint, key_id text, hash text)
 """)
-_OUTBOX = text("""
-    INSERT INTO outbox (at, topic, key, payload)
-    SELECT r.at, r.topic, r.key, r.payload FROM jsonb_to_recordset(CAST(:rows AS jsonb))
-        AS r(at timestamptz, topic text, key text, payload jsonb)
-""")
+
+
+def _as_json(rows: Sequence[Mapping[str, Any]]) -> str:
+    return json.dumps([json_value(row) for row in rows])
 
 
 def system_clock() -> datetime:
@@ -237,24 +241,25 @@ class Unit:
     def lock(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         """Runs a statement that locks rows, gives them, and moves `now` behind the wait."""
         rows = self.conn.execute(statement, parameters or {}).all()
-        self._advance_clock()
+        self.locked()
         return rows
 
     def get(self, model: type[M], key: object, *, lock: bool = False) -> M | None:
         """The row as it stands, None without one; with `lock` it is locked and `now` moves behind the wait."""
         found = self.session.get(model, key, populate_existing=True, with_for_update=True if lock else None)
         if lock:
-            self._advance_clock()
+            self.locked()
         return found
 
     def get_one(self, model: type[M], key: object, *, lock: bool = False) -> M:
         """As `get`, for a row that is there. Raises SQLAlchemy's NoResultFound."""
         found = self.session.get_one(model, key, populate_existing=True, with_for_update=True if lock else None)
         if lock:
-            self._advance_clock()
+            self.locked()
         return found
 
-    def _advance_clock(self) -> None:
+    def locked(self) -> None:
+        """Moves `now` behind a lock that was waited for."""
         if self.clock is not None:
             self.now = max(self.now, self.clock())
 
@@ -338,10 +343,10 @@ class Unit:
             for row in self._audits:
                 row |= {"nonce": nonce(), "key_id": keys.current}
                 row["hash"] = keys.sign(message(row))
-        for statement, rows in ((_AUDIT, self._audits), (_OUTBOX, self._outbox)):
-            if rows:
-                self.conn.execute(statement, {"rows": json.dumps([json_value(row) for row in rows])})
-                rows.clear()
+        if self._audits or self._outbox:
+            self.conn.execute(_WRITTEN, {"audit": _as_json(self._audits), "outbox": _as_json(self._outbox)})
+            self._audits.clear()
+            self._outbox.clear()
 
 
 @contextmanager
@@ -355,7 +360,7 @@ def unit(
     clock = clock_of(now)
     with engine.begin() as conn:
         if lock_timeout is not None:
-            conn.exec_driver_sql(f"SET LOCAL lock_timeout = {int(lock_timeout.total_seconds() * 1000)}")
+            begin_waiting(conn, lock_timeout)
         work = Unit(conn=conn, actor=actor, now=clock(), events=events, clock=clock)
         with work:
             yield work

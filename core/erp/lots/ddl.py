@@ -39,8 +39,8 @@ BEGIN
     PERFORM FROM sublot WHERE id = NEW.sublot_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'sublot % does not exist', NEW.sublot_id
-            USING ERRCODE = 'LW004', DETAIL = lotwise_message('lots.no_sublot',
-                jsonb_build_object('sublot_id', NEW.sublot_id))::text;
+            USING ERRCODE = 'LW004', DETAIL = lotwise_message('kernel.no_record',
+                jsonb_build_object('record', lotwise_message('record.sublot'), 'number', NEW.sublot_id))::text;
     END IF;
     IF 'stock' NOT IN (NEW.source, NEW.target) THEN
         RAISE EXCEPTION 'a move goes into stock or out of it'

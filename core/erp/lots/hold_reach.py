@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from core.erp.kernel.errors import NotFound
+from core.erp.kernel.errors import absent
 from core.erp.kernel.unit import Unit
 from core.erp.lots.hold_rows import NewHold, PlacedHold
 from core.erp.lots.model import Hold
@@ -33,8 +33,8 @@ Root = tuple[int, int, datetime | None]
 def lock_lots(u: Unit, lot_ids: Iterable[int]) -> None:
     """Locks lots ascending. Raises NotFound."""
     ids = sorted(set(lot_ids))
-    if ids and len(u.lock(_LOTS, {"ids": ids})) < len(ids):
-        raise NotFound("lots.no_lots", lot_ids=ids)
+    if ids and (missing := set(ids) - {row.id for row in u.lock(_LOTS, {"ids": ids})}):
+        raise absent("lot", min(missing))
 
 
 def require_sublots(u: Unit, wanted: Iterable[NewHold]) -> None:
@@ -42,7 +42,7 @@ def require_sublots(u: Unit, wanted: Iterable[NewHold]) -> None:
     ids = sorted({hold.sublot_id for hold in wanted if hold.sublot_id is not None})
     missing = list(u.conn.execute(_MISSING, {"ids": ids}).scalars()) if ids else []
     if missing:
-        raise NotFound("lots.no_sublots", sublot_ids=missing)
+        raise absent("sublot", min(missing))
 
 
 def sublots_of(u: Unit, holds: Iterable[NewHold | PlacedHold | Hold]) -> set[int]:

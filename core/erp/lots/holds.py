@@ -12,7 +12,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, bindparam, func, insert, select, text
 
-from core.erp.kernel.errors import IllegalMove, Invalid, NotFound
+from core.erp.kernel.errors import IllegalMove, Invalid, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
@@ -145,7 +145,7 @@ def inherit_holds(u: Unit, parent_id: int, child_id: int) -> list[PlacedHold]:
     rows_of = u.conn.execute(select(sublots.c.id, sublots.c.lot_id).where(sublots.c.id.in_((parent_id, child_id))))
     lot_of = {row.id: row.lot_id for row in rows_of}
     if len(lot_of) < 2:  # noqa: PLR2004 - parent and child
-        raise NotFound("lots.no_sublots", sublot_ids=[parent_id, child_id])
+        raise absent("sublot", min({parent_id, child_id} - set(lot_of)))
     on = holds.c.sublot_id == parent_id
     if lot_of[parent_id] != lot_of[child_id]:
         on = on | (holds.c.lot_id == lot_of[parent_id])
@@ -237,7 +237,7 @@ def lift_hold(u: Unit, hold_id: int, reason: str) -> Hold:
     """
     seen = u.session.get(Hold, hold_id)
     if seen is None:
-        raise NotFound("lots.no_hold", hold_id=hold_id)
+        raise absent("hold", hold_id)
     u.need(seen.lift_permit)
     if not reason.strip():
         raise Invalid("lots.lift_without_reason")

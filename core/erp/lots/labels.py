@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from core.erp.catalog.model import Item
 from core.erp.kernel import gs1_elements as gs1
-from core.erp.kernel.errors import NotFound
+from core.erp.kernel.errors import absent
 from core.erp.kernel.printing.documents import Document
 from core.erp.kernel.printing.symbols import data_matrix, gs1_data_matrix
 from core.erp.kernel.scope import scoped
@@ -54,7 +54,7 @@ def label_of(u: Unit, sublot_id: int) -> Label:
     )
     row = u.conn.execute(scoped(statement, SUBLOTS, u.actor)).one_or_none()
     if row is None:
-        raise NotFound("kernel.no_record", record=Message("record.sublot"), number=sublot_id)
+        raise absent("sublot", sublot_id)
     symbol, readable = symbol_of(row)
     lines = [
         _line("lots.label_lot", row.number, big=True),

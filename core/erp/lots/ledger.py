@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from core.erp.kernel.errors import Conflict, Invalid, NotFound, Refused
+from core.erp.kernel.errors import Conflict, Invalid, Refused, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, kept
@@ -258,7 +258,7 @@ def reverse(u: Unit, move_id: int, *, reason: str) -> StockMove:
         raise Invalid("lots.reversal_without_reason")
     first = u.session.get(StockMove, move_id)
     if first is None or first.sublot_id is None:
-        raise NotFound("lots.no_move", move_id=move_id)
+        raise absent("stock_move", move_id)
     sublot = get_sublot(u, first.sublot_id, lock=True)
     moves = table(StockMove)
     if u.conn.execute(select(moves.c.id).where(moves.c.reverses_id == move_id)).first() is not None:

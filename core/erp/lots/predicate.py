@@ -7,18 +7,25 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select, text
 
-from core.erp.kernel.errors import Forbidden, Invalid, NotFound, Refused
+from core.erp.kernel.errors import Forbidden, Invalid, Refused, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, from_json, sentence
 from core.erp.lots.model import Lot, Reservation, StockMove, Sublot
 from core.erp.lots.rules import CONTEXTUAL, POLICY, Obstacle, ObstacleKind, Purpose, forbids
 
-_OBSTACLES = text("SELECT * FROM lotwise_obstacles(CAST(:ids AS bigint[]), :purpose, :at) ORDER BY sublot_id, hold_id")
-_RESTRICTIONS = text(
-    "SELECT sublot_id, kind, value FROM restriction WHERE sublot_id = ANY (CAST(:ids AS bigint[])) "
-    "AND lifted_at IS NULL AND kind = ANY (:kinds) ORDER BY id"
-)
+# one question instead of three: what stands against each, the restrictions that a context decides, and what is on hand
+_OBSTACLES = text("""
+    SELECT sublot_id, kind, message, hold_id, 1 AS place, hold_id AS number
+    FROM lotwise_obstacles(CAST(:ids AS bigint[]), :purpose, :at)
+    UNION ALL
+    SELECT sublot_id, kind, value, NULL, 2, id FROM restriction
+    WHERE sublot_id = ANY (CAST(:ids AS bigint[])) AND lifted_at IS NULL AND kind = ANY (:kinds)
+    UNION ALL
+    SELECT one, 'on_hand', to_jsonb(CAST(lotwise_on_hand(one) AS text)), NULL, 3, NULL
+    FROM unnest(CAST(:counted AS bigint[])) one
+    ORDER BY sublot_id, place, number
+""")
 _SHIPMENT_HOLDS = text(
     "SELECT id, reason, reason_message FROM hold WHERE shipment_id = :shipment AND lifted_at IS NULL ORDER BY id"
 )
@@ -44,7 +51,7 @@ def get_sublot(u: Unit, sublot_id: int, *, lock: bool = False) -> Sublot:
     u.session.flush()
     found = u.get(Sublot, sublot_id, lock=lock)
     if found is None:
-        raise NotFound("lots.no_sublot", sublot_id=sublot_id)
+        raise absent("sublot", sublot_id)
     return found
 
 
@@ -52,7 +59,7 @@ def get_lot(u: Unit, lot_id: int, *, lock: bool = False) -> Lot:
     """The lot, with its row locked if asked. Raises NotFound."""
     found = u.get(Lot, lot_id, lock=lock)
     if found is None:
-        raise NotFound("lots.no_lot", lot_id=lot_id)
+        raise absent("lot", lot_id)
     return found
 
 
@@ -123,32 +130,54 @@ def obstacles(
     `context` knows what restrictions ask for: `market`, `customer`; and `shipment_id`, whose own holds count too.
     Raises Invalid for an unknown purpose.
     """
-    if purpose not in POLICY:
-        raise Invalid("lots.purpose_unknown", purpose=purpose, known=list(map(str, POLICY)))
-    at, context = at or u.now, context or {}
-    found: dict[int, list[Obstacle]] = {sublot_id: [] for sublot_id in sublot_ids}
-    parameters = {"ids": list(found), "purpose": str(purpose), "at": at}
-    u.session.flush()
-    for row in u.conn.execute(_OBSTACLES, parameters):
-        found[row.sublot_id].append(Obstacle(ObstacleKind(row.kind), from_json(row.message), row.hold_id))
+    _require_purpose(purpose)
+    return _standing(u, sublot_ids, purpose, context or {}, at or u.now)[0]
+
+
+def _standing(
+    u: Unit,
+    sublot_ids: Sequence[int],
+    purpose: str,
+    context: Mapping[str, Any],
+    at: datetime,
+    *,
+    counted: Sequence[int] = (),
+) -> tuple[dict[int, list[Obstacle]], dict[int, Decimal]]:
+    """(what stands against each of the sublots, what is on hand of those that are counted)."""
     policy = POLICY[Purpose(purpose)]
-    if policy.restricted:
-        for row in u.conn.execute(_RESTRICTIONS, {"ids": list(found), "kinds": list(CONTEXTUAL)}):
-            given = context.get(row.kind)
-            if forbids(row.kind, row.value, purpose, given):
-                condition = Message(f"restriction.{row.kind}")
-                why = (
-                    Message("lots.not_for", condition=condition, given=given)
-                    if given
-                    else Message("lots.not_for_unknown", condition=condition)
-                )
-                found[row.sublot_id].append(Obstacle(ObstacleKind.RESTRICTED, why))
+    found: dict[int, list[Obstacle]] = {sublot_id: [] for sublot_id in sublot_ids}
+    on_hand: dict[int, Decimal] = {}
+    kinds = list(CONTEXTUAL) if policy.restricted else []
+    asked = {"ids": list(found), "purpose": str(purpose), "at": at, "kinds": kinds, "counted": list(counted)}
+    u.session.flush()
+    for row in u.conn.execute(_OBSTACLES, asked):
+        if row.kind == "on_hand":
+            on_hand[row.sublot_id] = Decimal(row.message)
+        elif row.kind not in CONTEXTUAL:
+            found[row.sublot_id].append(Obstacle(ObstacleKind(row.kind), from_json(row.message), row.hold_id))
+        elif (why := _restricted(row.kind, row.message, purpose, context.get(row.kind))) is not None:
+            found[row.sublot_id].append(Obstacle(ObstacleKind.RESTRICTED, why))
     if policy.held and context.get("shipment_id") is not None:
         for row in u.conn.execute(_SHIPMENT_HOLDS, {"shipment": context["shipment_id"]}):
             why = Message("lots.shipment_of_it_held", reason=sentence(row.reason, row.reason_message))
             for against in found.values():
                 against.append(Obstacle(ObstacleKind.HELD, why, row.id))
-    return found
+    return found, on_hand
+
+
+def _restricted(kind: str, value: Mapping[str, Any], purpose: str, given: str | None) -> Message | None:
+    """How a market's or customer's restriction forbids a movement to the one given; None: it does not."""
+    if not forbids(kind, value, purpose, given):
+        return None
+    condition = Message(f"restriction.{kind}")
+    if given:
+        return Message("lots.not_for", condition=condition, given=given)
+    return Message("lots.not_for_unknown", condition=condition)
+
+
+def _require_purpose(purpose: str) -> None:
+    if purpose not in POLICY:
+        raise Invalid("lots.purpose_unknown", purpose=purpose, known=list(map(str, POLICY)))
 
 
 def unjudged(u: Unit, sublot_ids: Sequence[int]) -> dict[int, Message]:
@@ -171,12 +200,13 @@ def movable(
     amount: Decimal | None = None,
 ) -> list[Obstacle]:
     """The one predicate (design, rule 1): what stands against taking the sublot; an empty list means movable."""
-    against = obstacles(u, [sublot_id], purpose, context=context, at=at)[sublot_id]
-    if amount is not None:
-        have = on_hand(u, sublot_id)
-        if have < amount:
-            why = Message("lots.less_on_hand", have=have, wanted=amount)
-            against.append(Obstacle(ObstacleKind.INSUFFICIENT, why))
+    _require_purpose(purpose)
+    counted = [] if amount is None else [sublot_id]
+    standing, on_hand = _standing(u, [sublot_id], purpose, context or {}, at or u.now, counted=counted)
+    against = standing[sublot_id]
+    if amount is not None and on_hand[sublot_id] < amount:
+        why = Message("lots.less_on_hand", have=on_hand[sublot_id], wanted=amount)
+        against.append(Obstacle(ObstacleKind.INSUFFICIENT, why))
     return against
 
 
@@ -190,10 +220,17 @@ def require_movable(
 ) -> Sublot:
     """The sublot, locked, if it may be taken now. Raises Refused with every obstacle, or NotFound."""
     sublot = get_sublot(u, sublot_id, lock=True)
-    against = movable(u, sublot_id, purpose, context=context, amount=amount)
+    require_takeable(u, sublot, purpose, amount, context=context)
+    return sublot
+
+
+def require_takeable(
+    u: Unit, sublot: Sublot, purpose: str, amount: Decimal | None = None, *, context: Mapping[str, Any] | None = None
+) -> None:
+    """Raises Refused with every obstacle against taking the locked sublot now."""
+    against = movable(u, sublot.id, purpose, context=context, amount=amount)
     if against:
         raise refusal(sublot, purpose, against)
-    return sublot
 
 
 def refusal(sublot: Sublot, purpose: str, against: Sequence[Obstacle]) -> Refused:

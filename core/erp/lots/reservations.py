@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import bindparam, insert, select, update
 
-from core.erp.kernel.errors import IllegalMove, NotFound
+from core.erp.kernel.errors import IllegalMove, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
 from core.erp.lots.ledger import move
-from core.erp.lots.model import Reservation, StockMove, StockTask
-from core.erp.lots.predicate import amount_of, get_sublot, lock_sublots, require_free, require_movable
+from core.erp.lots.model import Reservation, StockMove, StockTask, Sublot
+from core.erp.lots.predicate import amount_of, require_free, require_movable, require_takeable
 from core.erp.lots.rules import TARGETS
 from core.erp.lots.workflow import OVER, RESERVATION
 
@@ -37,25 +37,36 @@ def reserve(
     return reservation
 
 
-def _reservation(u: Unit, reservation_id: int) -> Reservation:
-    """The reservation, with its sublot's row locked first, then its own."""
-    seen = u.session.get(Reservation, reservation_id)
-    if seen is None:
-        raise NotFound("lots.no_reservation", reservation_id=reservation_id)
-    lock_sublots(u, [seen.sublot_id])
-    return u.get_one(Reservation, reservation_id, lock=True)
+# what is locked first stands first: everybody takes sublots before what hangs on them (design, rule 2)
+_LOCKED = (
+    select(Sublot, Reservation)
+    .join(Reservation, table(Reservation).c.sublot_id == table(Sublot).c.id)
+    .where(table(Reservation).c.id == bindparam("reservation"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 
 
-def _require_takeable(u: Unit, reservation: Reservation, context: Mapping[str, Any] | None) -> None:
+def _reservation(u: Unit, reservation_id: int) -> tuple[Reservation, Sublot]:
+    """The reservation and its sublot, with their rows locked. Raises NotFound."""
+    u.session.flush()
+    found = u.session.execute(_LOCKED, {"reservation": reservation_id}).one_or_none()
+    if found is None:
+        raise absent("reservation", reservation_id)
+    u.locked()
+    return found[1], found[0]
+
+
+def _require_takeable(u: Unit, reservation: Reservation, sublot: Sublot, context: Mapping[str, Any] | None) -> None:
     """Raises what stands against taking the reserved goods now: a hold says more than the state it left behind."""
     if reservation.state not in OVER:
-        require_movable(u, reservation.sublot_id, reservation.purpose, reservation.amount, context=context)
+        require_takeable(u, sublot, reservation.purpose, reservation.amount, context=context)
 
 
 def pick(u: Unit, reservation_id: int, *, context: Mapping[str, Any] | None = None) -> Reservation:
     """Takes reserved goods to hand: an intention, so refused for whatever stands against them now."""
-    reservation = _reservation(u, reservation_id)
-    _require_takeable(u, reservation, context)
+    reservation, sublot = _reservation(u, reservation_id)
+    _require_takeable(u, reservation, sublot, context)
     RESERVATION.apply(u, reservation, "pick")
     return reservation
 
@@ -69,10 +80,10 @@ def consume(
     context: Mapping[str, Any] | None = None,
 ) -> StockMove:
     """Posts what was reserved or picked out of stock, for its purpose. Refused like any intention."""
-    reservation = _reservation(u, reservation_id)
+    reservation, sublot = _reservation(u, reservation_id)
     target = target_account or next(iter(TARGETS.get(reservation.purpose, ("production",))))
     if reservation.state != "consumed" or key is None:  # the same key again gets the move that was posted
-        _require_takeable(u, reservation, context)
+        _require_takeable(u, reservation, sublot, context)
         RESERVATION.apply(u, reservation, "consume")
     return move(
         u,
@@ -88,21 +99,21 @@ def consume(
 
 def cancel_reservation(u: Unit, reservation_id: int, *, reason: str | Message = "") -> Reservation:
     """Gives reserved goods free."""
-    reservation = _reservation(u, reservation_id)
+    reservation, _ = _reservation(u, reservation_id)
     RESERVATION.apply(u, reservation, "cancel", reason=reason or None)
     return reservation
 
 
 def deallocate(u: Unit, reservation_id: int, *, reason: str | Message) -> Reservation:
     """What the goods were kept for has left without them, or was called off: they are free, whoever did that."""
-    reservation = _reservation(u, reservation_id)
+    reservation, _ = _reservation(u, reservation_id)
     RESERVATION.apply(u, reservation, "deallocate", reason=reason)
     return reservation
 
 
 def abandon_reservation(u: Unit, reservation_id: int, *, reason: str | Message) -> Reservation:
     """Gives reserved goods free for good: nothing is left to re-allocate, and what was picked is to be put back."""
-    reservation = _reservation(u, reservation_id)
+    reservation, _ = _reservation(u, reservation_id)
     picked = reservation.state == "picked"
     tasks = table(StockTask)
     u.conn.execute(
@@ -126,9 +137,9 @@ def abandon_reservation(u: Unit, reservation_id: int, *, reason: str | Message) 
 
 def resume_reservation(u: Unit, reservation_id: int) -> Reservation:
     """A suspended reservation is active again, if its goods may be taken again and are still free."""
-    reservation = _reservation(u, reservation_id)
-    _require_takeable(u, reservation, None)
-    require_free(u, get_sublot(u, reservation.sublot_id), reservation.amount)
+    reservation, sublot = _reservation(u, reservation_id)
+    _require_takeable(u, reservation, sublot, None)
+    require_free(u, sublot, reservation.amount)
     RESERVATION.apply(u, reservation, "resume")
     return reservation
 
@@ -137,7 +148,7 @@ def close_task(u: Unit, task_id: int) -> None:
     """A put-back or re-allocation task is done."""
     task = u.get(StockTask, task_id, lock=True)
     if task is None:
-        raise NotFound("lots.no_task", task_id=task_id)
+        raise absent("stock_task", task_id)
     if task.done_at is not None:
         raise IllegalMove("lots.task_done", task_id=task_id, extra={"state": "done"})
     task.done_at, task.done_by = u.now, u.actor.login

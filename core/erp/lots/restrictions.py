@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from core.erp.kernel.errors import IllegalMove, Invalid, NotFound
+from core.erp.kernel.errors import IllegalMove, Invalid, absent
 from core.erp.kernel.unit import Unit
 from core.erp.lots.model import Restriction
 from core.erp.lots.predicate import get_sublot
@@ -37,7 +37,7 @@ def lift_restriction(u: Unit, restriction_id: int, reason: str) -> Restriction:
         raise Invalid("lots.restriction_lift_without_reason")
     row = u.get(Restriction, restriction_id, lock=True)
     if row is None:
-        raise NotFound("lots.no_restriction", restriction_id=restriction_id)
+        raise absent("restriction", restriction_id)
     if row.lifted_at is not None:
         raise IllegalMove("lots.restriction_lifted", restriction_id=restriction_id, extra={"state": "lifted"})
     row.lifted_at, row.lifted_by = u.now, u.actor.login

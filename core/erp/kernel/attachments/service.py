@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 from core.erp.kernel.attachments.files import StoredFile
 from core.erp.kernel.attachments.model import Attachment, AttachmentVersion
 from core.erp.kernel.attachments.workflow import ATTACHMENT, CURRENT
-from core.erp.kernel.errors import Busy, Conflict, NotFound, Refused
+from core.erp.kernel.errors import Busy, Conflict, NotFound, Refused, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 
@@ -55,7 +55,7 @@ def one(u: Unit, entity: str, entity_id: int, attachment_id: int, *, lock: bool 
     """The document, if it hangs on that very record. Raises NotFound."""
     found = u.get(Attachment, attachment_id, lock=lock)
     if found is None or (found.entity, found.entity_id) != (entity, entity_id):
-        raise NotFound("attachments.none_such", attachment_id=attachment_id)
+        raise absent("attachment", attachment_id)
     return found
 
 

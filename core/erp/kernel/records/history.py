@@ -21,9 +21,16 @@ _NEWEST = (
     .where(_A.c.entity == bindparam("entity"), _A.c.entity_id.in_(bindparam("ids", expanding=True)))
     .group_by(_A.c.entity_id)
 )
-_NEWEST_OF_ONE = select(func.max(_A.c.id)).where(
+_NEWEST_OF_ONE = select(func.coalesce(func.max(_A.c.id), 0)).where(
     _A.c.entity == bindparam("entity"), _A.c.entity_id == bindparam("entity_id")
 )
+VERSION = _NEWEST_OF_ONE.correlate(None).scalar_subquery().label("version_of_record")
+"""A record's version as a column of the statement that reads it, with the parameters of `named`."""
+
+
+def named(entity: Entity, record_id: int) -> dict[str, str]:
+    """How the trail calls a record."""
+    return {"entity": entity.name, "entity_id": str(record_id)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ def version_of(u: Unit, entity: Entity, record_id: int) -> int:
     """The record's version: the id of its newest audit row, 0 without any. Whoever writes a record locks it and says
     so in the trail, so of two versions the later is the greater.
     """
-    return u.conn.scalar(_NEWEST_OF_ONE, {"entity": entity.name, "entity_id": str(record_id)}) or 0
+    return int(u.conn.execute(_NEWEST_OF_ONE, named(entity, record_id)).scalar_one())
 
 
 def versions_of(u: Unit, entity: Entity, ids: Sequence[int]) -> dict[int, int]:

@@ -17,6 +17,7 @@ from core.erp.kernel.errors import Invalid, absent
 from core.erp.kernel.records import cursors
 from core.erp.kernel.records.declare import Entity, as_permits
 from core.erp.kernel.records.filters import parameters
+from core.erp.kernel.records.history import VERSION, named
 from core.erp.kernel.records.search import found
 from core.erp.kernel.scope import scoped
 from core.erp.kernel.unit import Actor, Unit
@@ -89,13 +90,15 @@ def all_rows(actor: Actor, entity: Entity, asked: Asked) -> tuple[Select[Any], d
     return _filtered(entity, tuple(sorted(bound)), seen).where(*conditions).order_by(*order), _bound(bound)
 
 
-def row_of(u: Unit, entity: Entity, record_id: int) -> Row[Any]:
+def row_of(u: Unit, entity: Entity, record_id: int, *, versioned: bool = False) -> Row[Any]:
     """The record as its statement reads it, for whoever may read such records: who does something with one may too.
+    `versioned`: with its VERSION as the last column.
 
     Raises Forbidden, NotFound (the same for one outside the actor's scope).
     """
     u.actor.need(*as_permits(entity.read))
-    row = u.conn.execute(_one(entity, u.actor.viewpoint), {"record": record_id}).one_or_none()
+    asked = {"record": record_id, **(named(entity, record_id) if versioned else {})}
+    row = u.conn.execute(_one(entity, u.actor.viewpoint, versioned=versioned), asked).one_or_none()
     if row is None:
         raise absent(entity.name, record_id)
     return row
@@ -165,8 +168,9 @@ def _paged(entity: Entity, names: tuple[str, ...], sort: Sort, seen: _Seen, *, a
 
 
 @lru_cache(maxsize=1024)
-def _one(entity: Entity, viewpoint: Actor) -> Select[Any]:
-    return scoped(entity.select.where(entity.rows.c.id == bindparam("record")), entity.scope, viewpoint)
+def _one(entity: Entity, viewpoint: Actor, *, versioned: bool = False) -> Select[Any]:
+    one = scoped(entity.select.where(entity.rows.c.id == bindparam("record")), entity.scope, viewpoint)
+    return one.add_columns(VERSION) if versioned else one
 
 
 @lru_cache(maxsize=1024)

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
 
 from core.erp.kernel.records.answers import row_answer
 from core.erp.kernel.records.declare import Entity
-from core.erp.kernel.records.history import version_of
+from core.erp.kernel.records.history import VERSION
 from core.erp.kernel.records.read import row_of
 from core.erp.kernel.shapes import BIGGEST_ID, Answer, Page
 from core.erp.kernel.tables import values_of
@@ -70,9 +70,9 @@ def change_form(entity: Entity) -> type[BaseModel]:
 def shown(u: Unit, entity: Entity, record_id: int) -> BaseModel:
     """The record as this actor sees it, with what this transaction has written. Raises NotFound."""
     u.flush()
-    row = row_of(u, entity, record_id)
+    row = row_of(u, entity, record_id, versioned=True)
     fields: dict[str, Any] = values_of(row)
     fields["moves"] = entity.moves(u.actor, fields.get("state"))
-    fields["version"] = version_of(u, entity, record_id)
+    fields["version"] = fields.pop(VERSION.name)
     fields |= {section.name: section.read(u, row) for section in entity.sections}
     return row_answer(detail(entity), fields, u.language)

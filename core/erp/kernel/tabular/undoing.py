@@ -2,7 +2,7 @@
 
 from sqlalchemy import select, update
 
-from core.erp.kernel.errors import Conflict, NotFound, Refused
+from core.erp.kernel.errors import Conflict, Refused, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.tabular.importable import Importable
 from core.erp.kernel.tabular.model import ImportLine, ImportRun
@@ -20,7 +20,7 @@ def undo_import(u: Unit, importable: Importable, run_id: int, reason: str) -> No
     """
     run = u.get(ImportRun, run_id, lock=True)
     if run is None or run.entity != importable.entity:
-        raise NotFound("tabular.no_such_run", run_id=run_id)
+        raise absent("import_run", run_id)
     if run.undone_at is not None:
         raise Conflict("tabular.undone_before", at=run.undone_at, by=run.undone_by or "")
     if importable.withdraw is None:

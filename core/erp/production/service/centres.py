@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, select, text
 
 from core.erp.catalog.service import active, require_zones
-from core.erp.kernel.errors import Conflict, Invalid, NotFound
+from core.erp.kernel.errors import Conflict, Invalid, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
@@ -31,7 +31,7 @@ def work_centre(u: Unit, code: str, *, lock: bool = False) -> WorkCentre:
     c = table(WorkCentre).c
     found = u.conn.scalar(select(c.id).where(c.code == code))
     if found is None:
-        raise NotFound("production.no_centre", code=code)
+        raise absent("work_centre", code)
     return u.get_one(WorkCentre, found, lock=lock)
 
 

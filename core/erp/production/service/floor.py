@@ -6,7 +6,7 @@ from decimal import Decimal
 from sqlalchemy import select
 
 from core.erp.custody import service as custody
-from core.erp.kernel.errors import Conflict, IllegalMove, Invalid, NotFound, Refused
+from core.erp.kernel.errors import Conflict, IllegalMove, Invalid, Refused, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
@@ -70,7 +70,7 @@ def material(u: Unit, material_id: int) -> WorkOrderMaterial:
     """One material of an order. Raises NotFound."""
     found = u.session.get(WorkOrderMaterial, material_id, populate_existing=True)
     if found is None:
-        raise NotFound("production.no_material", material_id=material_id)
+        raise absent("work_order_material", material_id)
     return found
 
 
@@ -171,7 +171,7 @@ def operation(u: Unit, operation_id: int, *, lock: bool = False) -> WorkOrderOpe
     """An operation of an order. Raises NotFound."""
     found = u.get(WorkOrderOperation, operation_id, lock=lock)
     if found is None:
-        raise NotFound("production.no_operation", operation_id=operation_id)
+        raise absent("work_order_operation", operation_id)
     return found
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, select, text
 
 from core.erp.catalog.model import Item
 from core.erp.catalog.service import active
-from core.erp.kernel.errors import Conflict, Invalid, NotFound, absent
+from core.erp.kernel.errors import Conflict, Invalid, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, kept
@@ -86,7 +86,7 @@ def plan(u: Unit, code: str, bom_id: int, amount: Decimal, due_at: datetime, *, 
     """A new work order by a bill, which is copied into it. Raises Conflict if the code is taken, NotFound, Invalid."""
     bom = u.session.get(Bom, bom_id)
     if bom is None:
-        raise NotFound("production.no_bill", bom_id=bom_id)
+        raise absent("bom", bom_id)
     if not code.strip():
         raise Invalid("production.order_uncoded")
     if u.conn.scalar(select(table(WorkOrder).c.id).where(table(WorkOrder).c.code == code)) is not None:

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from core.erp.catalog.model import Zone
 from core.erp.exposure.events import SensorStates, ZoneState, ZoneStates
 from core.erp.exposure.model import SourceWatermark
-from core.erp.kernel.errors import Invalid, NotFound, absent
+from core.erp.kernel.errors import Invalid, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, render
@@ -163,7 +163,7 @@ def _set_mode(u: Unit, zone_id: int, kind: str, reason: str, action: str, **valu
     if not reason.strip():
         raise Invalid("quality.alarm_without_reason", action=Message(f"alarm_mode.{action}"))
     if u.conn.scalar(select(table(Zone).c.id).where(table(Zone).c.id == zone_id)) is None:
-        raise NotFound("quality.no_zone", zone_id=zone_id)
+        raise absent("zone", zone_id)
     values_with_author = {"reason": reason, "by": u.actor.login, "at": u.now, **values}
     fresh = {"shelved_until": None, "suppressed": False, "out_of_service": False, **values_with_author}
     u.conn.execute(

@@ -3,7 +3,7 @@
 import re
 from datetime import datetime
 
-from core.erp.kernel.errors import NotFound
+from core.erp.kernel.errors import absent
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, kept
 from core.erp.lots import service as lots
@@ -77,7 +77,7 @@ def close_deviation(u: Unit, deviation_id: int, conclusion: str) -> Deviation:
     """QA concludes a deviation. Its hold is lifted by itself, not by this."""
     found = u.get(Deviation, deviation_id, lock=True)
     if found is None:
-        raise NotFound("quality.no_deviation", deviation_id=deviation_id)
+        raise absent("deviation", deviation_id)
     found.conclusion, found.closed_by, found.closed_at = conclusion, u.actor.login, u.now
     DEVIATION.apply(u, found, "close", reason=conclusion)
     return found

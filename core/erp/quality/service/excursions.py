@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select, text
 
 from core.erp.kernel import signatures
-from core.erp.kernel.errors import Invalid, NotFound, Refused, absent
+from core.erp.kernel.errors import Invalid, Refused, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit, json_value
 from core.erp.kernel.words import Message
@@ -191,7 +191,7 @@ def dispose_many(
     found = u.conn.execute(select(c.id, c.sublot_id).where(c.id.in_(sorted(set(excursion_ids))))).all()
     missing = set(excursion_ids) - {row.id for row in found}
     if missing:
-        raise NotFound("quality.no_excursions", excursion_ids=sorted(missing))
+        raise absent("excursion", min(missing))
     lots.lock_sublots(u, [row.sublot_id for row in found])
     ordered = [row.id for row in sorted(found, key=lambda row: (row.sublot_id, row.id))]
     EXCURSION.apply_many(u, Excursion, ordered, "dispose", reason=reason)  # before anything is signed

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy import select
 
-from core.erp.kernel.errors import Conflict, NotFound, Refused
+from core.erp.kernel.errors import Conflict, Refused, absent
 from core.erp.kernel.scope import sees
 from core.erp.kernel.signatures import Proof, Signing
 from core.erp.kernel.tables import table
@@ -24,7 +24,7 @@ def undecided(u: Unit, incident_id: int) -> dict[int, str]:
     site are decided there. Raises NotFound.
     """
     if u.session.get(Incident, incident_id) is None:
-        raise NotFound("quality.no_incident", incident_id=incident_id)
+        raise absent("incident", incident_id)
     c = table(Excursion).c
     u.session.flush()
     where = (c.incident_id == incident_id, c.state.in_(sorted(LIVE)), sees(EXCURSIONS, u.actor))

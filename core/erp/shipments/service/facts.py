@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import text
 
 from core.erp.custody import service as custody
-from core.erp.kernel.errors import IllegalMove, Invalid, NotFound
+from core.erp.kernel.errors import IllegalMove, Invalid, absent
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, sentence
 from core.erp.lots import service as lots
@@ -108,7 +108,7 @@ def _require_past(u: Unit, at: datetime, reason: str) -> None:
 def _leg(u: Unit, shipment: Shipment, number: int) -> ShipmentLeg:
     found = next((leg for leg in legs_on_the_way(u, shipment) if leg.number == number), None)
     if found is None:
-        raise NotFound("shipments.no_leg", shipment_id=shipment.id, leg=number)
+        raise absent("shipment_leg", number)
     return found
 
 

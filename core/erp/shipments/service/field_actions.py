@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import insert, text
 
-from core.erp.kernel.errors import NotFound, absent
+from core.erp.kernel.errors import absent
 from core.erp.kernel.unit import Unit
 from core.erp.quality.events import DepartedGoods, ExcursionAfterDeparture
 from core.erp.quality.rules import FIELD_ACTION_DAYS
@@ -66,7 +66,7 @@ def notify_consignee(u: Unit, consignee_id: int, action_id: int | None = None) -
     u.need("shipment.report", "excursion.disposition")
     found = u.get(FieldActionConsignee, consignee_id, lock=True)
     if found is None or action_id not in {None, found.action_id}:
-        raise NotFound("shipments.no_consignee", consignee_id=consignee_id)
+        raise absent("field_action_consignee", consignee_id)
     if found.notified_at is None:
         found.notified_at, found.notified_by = u.now, u.actor.login
         u.session.add(found)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import text
 
-from core.erp.kernel.errors import NotFound
+from core.erp.kernel.errors import absent
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, sentence
 from core.erp.lots import service as lots
@@ -42,7 +42,7 @@ def on_hold_placed(u: Unit, placed: HoldPlaced) -> None:
     """
     known = u.conn.scalars(_KNOWN, {"shipments": list(placed.shipment_ids)}).all() if placed.shipment_ids else []
     if len(known) < len(placed.shipment_ids):
-        raise NotFound("shipments.no_shipments", shipment_ids=list(placed.shipment_ids))
+        raise absent("shipment", min(set(placed.shipment_ids) - set(known)))
     if not placed.sublot_ids:
         return
     u.session.flush()

@@ -8,7 +8,7 @@ from sqlalchemy import Row, select, text
 
 from core.erp.exposure.history.logger_zones import LOGGER_ZONE
 from core.erp.kernel import signatures
-from core.erp.kernel.errors import NotFound, Refused
+from core.erp.kernel.errors import Refused, absent
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
@@ -25,7 +25,7 @@ def get_logger(u: Unit, shipment_id: int, serial: str, *, lock: bool = False) ->
     c = table(ShipmentLogger).c
     found = u.conn.scalar(select(c.id).where(c.shipment_id == shipment_id, c.serial == serial))
     if found is None:
-        raise NotFound("shipments.no_logger", shipment_id=shipment_id, serial=serial)
+        raise absent("shipment_logger", serial)
     return u.get_one(ShipmentLogger, found, lock=lock)
 
 
