@@ -149,7 +149,7 @@ def door_of(company: Company, actor: Actor) -> DoorKeeper:
         company.events,
         None,  # type: ignore[arg-type]  # nothing is signed here
         actor,
-        nullcontext,  # type: ignore[arg-type]  # nobody waits here
+        nullcontext,
         "key",
         b"request",
         ("stock.move",),

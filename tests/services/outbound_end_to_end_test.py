@@ -61,7 +61,7 @@ def test_a_hold_that_the_judge_places_is_annotated_and_ended_by_its_disposition(
             hold = until(tagged("lotwise", "hold", f"sublot_id:{sublot}"), "annotation of the hold")
             assert excursion["time"] == ms("03:10")
             assert excursion["timeEnd"] == ms("03:40"), "when it was so, not when it was learned"
-            assert "high broken at 2026-03-02 03:10:00Z" in hold["text"]
+            assert "limit broken at 2026-03-02 03:10:00Z" in hold["text"]
 
             number = next(tag.partition(":")[2] for tag in excursion["tags"] if tag.startswith("excursion:"))
             signed = http.post("/api/v1/token", data={"username": "qa", "password": PASSWORD}).json()

@@ -79,6 +79,13 @@ def test_a_held_shipment_says_so_and_is_not_handed_over(ramp: Ramp) -> None:
     assert "crushed carton" in text_of(lee.get(f"/shipments/{held}"))
 
 
+def test_what_stock_is_kept_for_is_said_as_people_call_it(ramp: Ramp) -> None:
+    number = ramp.ids["SH-later"]
+    listed = ramp.people["wes"].get("/reservations")
+    assert f'Shipment <a href="/shipments/{number}">SH-later</a>' in listed
+    assert "shipment:" not in text_of(listed)
+
+
 def test_a_shipments_page_shows_its_way_and_what_may_be_done_on_it(ramp: Ramp) -> None:
     page = ramp.people["lee"].get(f"/shipments/{ramp.ids['SH-ready']}")
     read = text_of(page)

@@ -8,8 +8,31 @@ from core.erp.kernel.errors import Invalid
 from core.erp.kernel.words import Message
 from core.telemetry.units import CANONICAL, alike, convertible
 
-WORDS = {"state.calibration": ("recorded", "to_sign", "signed", "refused"), "record": ("profile_version",)}
-"""A calibration's states, which it has no column for, as it is never changed; and what is linked to and no entity."""
+UNITS_OF_GOODS = (
+    "each",
+    "piece",
+    "vial",
+    "ampoule",
+    "syringe",
+    "bottle",
+    "bag",
+    "box",
+    "pack",
+    "carton",
+    "kit",
+    "set",
+    "pair",
+    "roll",
+    "tablet",
+    "capsule",
+)
+"""Units of measure of items that have a word in each language; any other stands as it was written."""
+WORDS = {
+    "state.calibration": ("recorded", "to_sign", "signed", "refused"),
+    "record": ("profile_version",),
+    "unit": UNITS_OF_GOODS,
+}
+"""A calibration's states, which it has no column for, as it is never changed; what is linked to and no entity."""
 
 
 class Limit(Protocol):

@@ -110,9 +110,15 @@ def _by_text(name: str, metadata: tuple[Any, ...], value: str) -> Iterator[Named
     kind = linked_to(metadata) or _called().get(name)
     if kind is not None and kinds()[kind].label is not None:
         yield Named(kind, value)
-    reference = _REFERENCE.fullmatch(value) if name == "reference" else None
-    if reference is not None and reference[1] in kinds():
-        yield Named(reference[1], int(reference[2]))
+    referred = referred_to(value) if name == "reference" else None
+    if referred is not None:
+        yield Named(*referred)
+
+
+def referred_to(reference: str) -> tuple[str, int] | None:
+    """Which record a reference names as stock has them (`shipment:7`); None for one that names none of ours."""
+    found = _REFERENCE.fullmatch(reference)
+    return (found[1], int(found[2])) if found is not None and found[1] in kinds() else None
 
 
 def naming(endpoint: Callable[..., Any]) -> Callable[..., Any]:

@@ -84,7 +84,7 @@ BEGIN
         WHERE h.lifted_at IS NULL AND (h.sublot_id = NEW.id OR h.lot_id = NEW.lot_id)
         UNION ALL
         SELECT lotwise_message('quality.excursion_undecided', jsonb_build_object('excursion_id', e.id,
-            'limit', e.limit_key, 'state', lotwise_message('state.excursion.' || e.state))) FROM excursion e
+            'state', lotwise_message('state.excursion.' || e.state))) FROM excursion e
         WHERE e.sublot_id = NEW.id AND e.state IN ({_LIVE})
     ) AS f(what);
     IF against IS NOT NULL THEN

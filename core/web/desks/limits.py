@@ -7,17 +7,13 @@ from typing import Any
 
 from sqlalchemy import Row, text
 
+from core.erp.catalog.limit_words import UNITS, limit_said
 from core.erp.exposure.rules.kinetic import MKT
 from core.erp.exposure.service import Exposure, LimitExposure
 from core.erp.kernel.unit import Unit
 from core.erp.quality.rules import CERTAINTY_RANK
 from core.web.frame.states import Tone
 from core.web.frame.templating import Words
-
-UNITS = {"Cel": "°C", "%": "%", "K": "K"}
-"""UCUM's units as people write them."""
-_OPERATORS = {">": "web.limit_above", ">=": "web.limit_from", "<": "web.limit_below", "<=": "web.limit_to"}
-_KINDS = {"instant": "web.limit_instant", "consecutive": "web.limit_run", "cumulative": "web.limit_total"}
 
 _LIMITS = text("""
     SELECT key, quantity, unit, op, threshold, kind, delay, allowance FROM profile_limit
@@ -49,16 +45,8 @@ def limits_of(u: Unit, version_id: int) -> Sequence[Row[Any]]:
 
 def limit_name(limit: Row[Any] | None, words: Words) -> str:
     """`above 8 °C, in one run`; that the limit is of a mean, where none of the profile's own has the key."""
-    if limit is None:
-        return words.t("web.limit_mean")
-    value = words.num(limit.threshold, UNITS.get(limit.unit, limit.unit))
-    return words.t(_KINDS[limit.kind], what=words.t(_OPERATORS[limit.op], value=value))
-
-
-def limit_of(limits: Sequence[Row[Any]], key: str) -> Row[Any] | None:
-    """The limit that an excursion's key names: its own, or the first of those that share an allowance."""
-    shared = key.removeprefix("allowance:")
-    return next((one for one in limits if one.key == key or (shared != key and one.allowance == shared)), None)
+    value = "" if limit is None else words.num(limit.threshold, UNITS.get(limit.unit, limit.unit))
+    return words.say(limit_said(limit, value))
 
 
 def lines(

@@ -104,7 +104,11 @@ class Words:
         if value is None:
             return "–"
         text = format_decimal(value, "#,##0.######", locale=self.locale).replace("-", "\u2212")
-        return f"{text}\u202f{unit}" if unit else text
+        return f"{text}\u202f{self.unit(unit)}" if unit else text
+
+    def unit(self, unit: str) -> str:
+        """An item's unit of measure in the reader's language, any other unit as it is."""
+        return self.t(f"unit.{unit}") if self.has(f"unit.{unit}") else unit
 
     def measured(self, value: float | None, unit: str = "") -> str:
         """A measured value, as `num` writes it, with a decimal even where that is none: `11.0` stands beside `10.7`."""

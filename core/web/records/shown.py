@@ -11,6 +11,7 @@ from markupsafe import Markup
 from pydantic import BaseModel
 from sqlalchemy import select
 
+from core.erp.kernel.named import referred_to
 from core.erp.kernel.records.columns import link_of
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
@@ -100,7 +101,16 @@ def labels(u: Unit, entity: Entity, rows: Sequence[Mapping[str, Any]]) -> dict[t
             )
         if column.each is not None:
             wanted.setdefault(column.each, set()).update(one for row in rows for one in row.get(column.name) or ())
+    for row in rows:
+        if (referred := referred_by(row)) is not None:
+            wanted.setdefault(referred[0], set()).add(referred[1])
     return {key: text for name, ids in wanted.items() if ids for key, text in spoken(u, name, ids).items()}
+
+
+def referred_by(row: Mapping[str, Any]) -> tuple[str, int] | None:
+    """The record that a row of stock is for (`shipment:19`), where it has a page."""
+    found = referred_to(str(row.get("reference") or ""))
+    return found if found is not None and found[0] in entities() else None
 
 
 def spoken(u: Unit, name: str, ids: Iterable[int]) -> dict[tuple[str, int], str]:
@@ -168,7 +178,10 @@ class Cells:
             return self.link(column.link, value, row.get(column.called) if column.called is not None else None)
         if column.each is not None and value:
             return Markup(", ").join(self.link(column.each, one) for one in value)
-        return None
+        referred = referred_by(row) if column.name == "reference" else None  # what goods are kept for
+        if referred is None:
+            return None
+        return Markup("{} {}").format(self._words.label(entities()[referred[0]].called), self.link(*referred))
 
     def link(self, name: str, record_id: int, beside: str | None = None) -> Markup:
         """A record by what people call it; its number, where the reader may not know more."""
@@ -241,6 +254,7 @@ _CODED = {
     "sublot_state": "state.sublot",
     "target": "account",
     "term": "term",
+    "uom": "unit",
 }
 """Fields whose values are codes of something that has a word of its own."""
 _STATES_OF = {"work_order_material": "reservation"}

@@ -1205,8 +1205,8 @@ BEGIN
     PERFORM FROM sublot WHERE id = NEW.sublot_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'sublot % does not exist', NEW.sublot_id
-            USING ERRCODE = 'LW004', DETAIL = lotwise_message('lots.no_sublot',
-                jsonb_build_object('sublot_id', NEW.sublot_id))::text;
+            USING ERRCODE = 'LW004', DETAIL = lotwise_message('kernel.no_record',
+                jsonb_build_object('record', lotwise_message('record.sublot'), 'number', NEW.sublot_id))::text;
     END IF;
     IF 'stock' NOT IN (NEW.source, NEW.target) THEN
         RAISE EXCEPTION 'a move goes into stock or out of it'
@@ -1544,7 +1544,7 @@ BEGIN
         WHERE h.lifted_at IS NULL AND (h.sublot_id = NEW.id OR h.lot_id = NEW.lot_id)
         UNION ALL
         SELECT lotwise_message('quality.excursion_undecided', jsonb_build_object('excursion_id', e.id,
-            'limit', e.limit_key, 'state', lotwise_message('state.excursion.' || e.state))) FROM excursion e
+            'state', lotwise_message('state.excursion.' || e.state))) FROM excursion e
         WHERE e.sublot_id = NEW.id AND e.state IN ('assessed', 'ended', 'open')
     ) AS f(what);
     IF against IS NOT NULL THEN

@@ -22,7 +22,7 @@ from core.erp.quality.rules import ReleaseObstacle
 from core.erp.quality.service.release_review import review, unfilled_gaps
 
 _UNDECIDED = text("""
-    SELECT sublot_id, id, state, limit_key FROM excursion
+    SELECT sublot_id, id, state FROM excursion
     WHERE sublot_id = ANY (CAST(:ids AS bigint[])) AND state IN ('open', 'ended', 'assessed') ORDER BY id
 """)
 
@@ -83,7 +83,7 @@ def _unfilled(gap: Mapping[str, Any]) -> Message:
 
 def _undecided(row: Any) -> Message:
     state = Message(f"state.excursion.{row.state}")
-    return Message("quality.excursion_undecided", excursion_id=row.id, limit=row.limit_key, state=state)
+    return Message("quality.excursion_undecided", excursion_id=row.id, state=state)
 
 
 def veto_release(u: Unit, releasing: SublotReleasing) -> None:

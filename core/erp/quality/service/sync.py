@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select, text, update
 
+from core.erp.catalog.limit_words import limit_of, limit_said
 from core.erp.catalog.model import ProfileLimit
 from core.erp.exposure.events import Judged, SublotsJudged
 from core.erp.kernel.tables import table
@@ -126,18 +127,23 @@ def _known_excursions(u: Unit, items: Sequence[Judged]) -> dict[Key, list[KnownE
     return found
 
 
+def _limits(u: Unit, versions: Iterable[int]) -> dict[int, list[Any]]:
+    """The limits of profile versions, in order."""
+    found: dict[int, list[Any]] = {version: [] for version in versions}
+    if found:
+        query = select(table(ProfileLimit)).where(table(ProfileLimit).c.version_id.in_(sorted(found)))
+        for row in u.conn.execute(query.order_by(table(ProfileLimit).c.id)):
+            found[row.version_id].append(row)
+    return found
+
+
 def _delays(u: Unit, versions: Iterable[int]) -> dict[int, dict[str, timedelta]]:
-    limit = table(ProfileLimit).c
-    found: dict[int, dict[str, timedelta]] = {version: {} for version in versions}
-    query = (
-        select(limit.version_id, limit.key, limit.delay, limit.allowance)
-        .where(limit.version_id.in_(sorted(found)))
-        .order_by(limit.id)
-    )
-    for version, key, delay, allowance in u.conn.execute(query):
-        found[version][key] = delay
-        if allowance is not None:  # limits that share one are judged as the first of them
-            found[version].setdefault(f"allowance:{allowance}", delay)
+    found: dict[int, dict[str, timedelta]] = {}
+    for version, limits in _limits(u, versions).items():
+        found[version] = {limit.key: limit.delay for limit in limits}
+        for limit in limits:
+            if limit.allowance is not None:  # limits that share one are judged as the first of them
+                found[version].setdefault(f"allowance:{limit.allowance}", limit.delay)
     return found
 
 
@@ -202,14 +208,21 @@ def _measured_values(breach: Breach) -> dict[str, Any]:
 def _raise_certainty(u: Unit, updated: Sequence[tuple[Key, KnownExcursion, Breach]]) -> None:
     """Proof upgrades the hold that stands; where QA had lifted an excursion's hold already, proof places it again."""
     grown = [item for item in updated if CERTAINTY_RANK[item[2].certainty] > CERTAINTY_RANK[item[1].certainty]]
-    lots.place_holds(u, [_hold(key, known.id, breach) for key, known, breach in grown])
+    _place_holds(u, [(key, known.id, breach) for key, known, breach in grown])
 
 
-def _hold(key: Key, excursion_id: int, breach: Breach) -> lots.NewHold:
+def _place_holds(u: Unit, broken: Sequence[tuple[Key, int, Breach]]) -> None:
+    """A hold for each excursion, whose reason says which limit was broken."""
+    rows = _limits(u, {version for (_, version), _, _ in broken})
+    lots.place_holds(u, [_hold(key, excursion, breach, rows[key[1]]) for key, excursion, breach in broken])
+
+
+def _hold(key: Key, excursion_id: int, breach: Breach, limits: Sequence[Any]) -> lots.NewHold:
+    limit = limit_said(limit_of(limits, breach.limit_key))
     return lots.NewHold(
         sublot_id=key[0],
         kind="exposure",
-        reason=Message("quality.limit_broken", limit=breach.limit_key, at=breach.broke_at),
+        reason=Message("quality.limit_broken", limit=limit, at=breach.broke_at),
         since_at=breach.broke_at,
         certainty=breach.certainty,
         excursion_id=excursion_id,
@@ -241,9 +254,7 @@ def _open(u: Unit, opened: Sequence[tuple[Key, NewExcursion]]) -> None:
         after = {name: row[name] for name in row if name != "known_at"}
         u.audit("excursion.opened", "excursion", excursion, after=after)
         u.outbox("excursion.opened", excursion, after)
-    lots.place_holds(
-        u, [_hold(key, made_id, opening.breach) for made_id, (key, opening) in zip(made, opened, strict=True)]
-    )
+    _place_holds(u, [(key, made_id, opening.breach) for made_id, (key, opening) in zip(made, opened, strict=True)])
     gone = _at_customers(u, {key[0] for key, _ in opened})
     if gone:
         u.emit(

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import Response
 
+from core.erp.catalog.limit_words import limit_of
 from core.erp.exposure.service import exposure
 from core.erp.kernel.records.read import row_of
 from core.erp.kernel.unit import Unit
@@ -58,7 +59,7 @@ def excursion_page(
         one=one,
         exposure=found,
         limits=limits.lines(u, one.sublot_id, one.version_id, of_profile, found, visit.words),
-        limit=limits.limit_name(limits.limit_of(of_profile, one.limit_key), visit.words),
+        limit=limits.limit_name(limit_of(of_profile, one.limit_key), visit.words),
         stays=stays_of(u, one.sublot_id),
         **context,
     )
@@ -70,7 +71,7 @@ def incident_page(
     """One incident: its excursions, what happened, and the decision on all of them."""
     by_version = {version: limits.limits_of(u, version) for version in {one.version_id for one in case.excursions}}
     names = {
-        one.id: limits.limit_name(limits.limit_of(by_version[one.version_id], one.limit_key), visit.words)
+        one.id: limits.limit_name(limit_of(by_version[one.version_id], one.limit_key), visit.words)
         for one in case.excursions
     }
     effects = effects_of(u, case) if case.excursions else None

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from core.erp.kernel.digits import whole
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.tables import table, values_of
 from core.erp.kernel.tasks.model import Task
@@ -19,7 +18,7 @@ from core.web.desks.logistics.centres import dispatch_lists
 from core.web.desks.logistics.queries import due_first
 from core.web.frame.states import Tone
 from core.web.frame.visit import Visit
-from core.web.records.shown import named
+from core.web.records.shown import named, referred_by
 
 TODAY = timedelta(hours=24)
 
@@ -113,18 +112,19 @@ def _goods(u: Unit, visit: Visit, rows: Sequence[Row]) -> dict[int, str]:
     """By row: how much of which sublot is meant for what, as people call them: `shipment:19` is shipment SO-24119."""
     wanted: dict[str, set[int]] = {"sublot": {row["sublot_id"] for row in rows}}
     for row in rows:
-        name, _, number = row["reference"].partition(":")
-        if name in entities() and (known := whole(number)) is not None:
-            wanted.setdefault(name, set()).add(known)
+        if (referred := referred_by(row)) is not None:
+            wanted.setdefault(referred[0], set()).add(referred[1])
     called = {key: text for name, ids in wanted.items() if ids for key, text in named(u, name, ids).items()}
     return {row["id"]: _amount(visit, row, called) for row in rows}
 
 
 def _amount(visit: Visit, row: Row, called: Mapping[tuple[str, int], str]) -> str:
     words = visit.words
-    name, _, number = row["reference"].partition(":")
-    known = called.get((name, whole(number) or 0))
-    reference = words.t("web.numbered", what=words.label(f"record.{name}"), number=known) if known else row["reference"]
+    referred = referred_by(row)
+    known = called.get(referred) if referred is not None else None
+    reference = row["reference"]
+    if referred is not None and known is not None:
+        reference = words.t("web.numbered", what=words.label(f"record.{referred[0]}"), number=known)
     sublot = called.get(("sublot", row["sublot_id"]), "")
     return words.t("web.goods_for", amount=words.num(row["amount"]), sublot=sublot, reference=reference)
 

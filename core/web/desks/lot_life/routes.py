@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import Response
 
+from core.erp.catalog.limit_words import limit_of
 from core.erp.exposure.service import Exposure, exposure
 from core.erp.kernel.door import needs
 from core.erp.kernel.http import Id
@@ -15,7 +16,7 @@ from core.erp.kernel.unit import Unit
 from core.erp.lots import service as lots
 from core.erp.lots.rules import Obstacle, Purpose
 from core.web.desks.conditions import condition_said
-from core.web.desks.limits import LimitLine, limit_name, limit_of, limits_of, lines
+from core.web.desks.limits import LimitLine, limit_name, limits_of, lines
 from core.web.frame.routes import page_routes
 from core.web.frame.visit import Visit, Visiting
 from core.web.records.record import record_page

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import Response
 
 from core.erp.catalog import rules
+from core.erp.catalog.limit_words import limit_of
 from core.erp.catalog.queries import versions_of
 from core.erp.catalog.shapes import VersionIn
 from core.erp.exposure.history.preview import Preview, preview
@@ -21,7 +22,7 @@ from core.erp.kernel.records.read import row_of
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message, render
-from core.web.desks.limits import broken_look, limit_name, limit_of
+from core.web.desks.limits import broken_look, limit_name
 from core.web.frame.routes import page_routes
 from core.web.frame.states import Tone
 from core.web.frame.visit import Visit, Visiting
