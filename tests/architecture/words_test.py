@@ -28,6 +28,7 @@ FAMILIES = (
     "problem",
     "record",
     "records",
+    "empty",
     "state",
     "move",
     "button",
@@ -92,6 +93,7 @@ def _of_entity(entity: Entity) -> set[str]:
     return {
         f"record.{entity.name}",
         f"records.{entity.name}",
+        f"empty.{entity.name}",
         *(entity.field(name).id for name in entity.shape.model_fields if not name.endswith("_message")),
         *(entity.field(field.name).id for field in imported(entity) or ()),
         *(f"move.{entity.name}.{verb.name}" for verb in entity.verbs),

@@ -130,6 +130,9 @@ def test_the_next_review_is_a_deadline_and_a_task_of_who_may_review_until_it_is_
     run(desk.engine, build_events(), now_utc())
     for login in ("aud", "qa"):
         assert "Review the audit trail from" in text_of(desk.people[login].get("/")), login
+        page = desk.people[login].get("/")
+        assert page.count('href="/audit-desk"') == 3, "in the navigation, and once with its button"
+        assert 'href="/signatures/' not in page
     assert "Review the audit trail from" not in text_of(desk.people["wes"].get("/"))
     desk.verify()
     desk.sign(start=EARLY, next_due="2099-03-01")

@@ -303,3 +303,11 @@ def test_sites_of_a_user_are_ticked_by_name_and_stay_when_something_else_is_chan
     assert "Suzhou plant" in text_of(ada.get(made))
     ada.send(f"{made}/change", {"place.site_ids": []})
     assert "Suzhou plant" not in text_of(ada.get(made).partition('id="history"')[0])
+
+
+def test_an_empty_list_says_what_comes_into_it_and_where_to_begin(people: dict[str, Browser]) -> None:
+    page = people["ada"].get("/alerts")
+    assert "What people are told of comes here" in text_of(page)
+    assert re.search(r'<a class="b" href="/alert-routes">', page)
+    assert re.search(r'class="empty">.*<a class="b b-go" href="/points/new">', people["eng"].get("/points"))
+    assert "What people are told of" not in text_of(people["ada"].get("/alerts?state=open"))

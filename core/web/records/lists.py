@@ -32,6 +32,24 @@ from core.web.records.record import verb_name
 from core.web.records.shown import Cells, Shown, columns, labels, named, usual, word_of
 from core.web.records.views import tabs
 
+BEGINS = {
+    "alarm": "zone",
+    "alert": "alert_route",
+    "alert_message": "alert_route",
+    "batch_release": "sublot",
+    "capa_action": "capa",
+    "disposition": "excursion",
+    "excursion": "storage_profile",
+    "incident": "storage_profile",
+    "reservation": "shipment",
+    "restriction": "sublot",
+    "shipment_line": "shipment",
+    "shipment_logger": "shipment",
+    "sublot": "lot",
+    "work_order_material": "work_order",
+    "work_order_operation": "work_order",
+}
+"""Where that begins which nobody makes at its own list."""
 ROWS = (25, 50, 100, 200)
 """Rows of a page that one may ask for."""
 
@@ -248,6 +266,12 @@ def may_import(entity: Entity, visit: Visit) -> bool:
     return made is not None and importable_of(entity) is not None and visit.may(*as_permits(made.permit))
 
 
+def _begins(entity: Entity, visit: Visit) -> Entity | None:
+    """The list at which what comes into this one begins, where the reader may see that."""
+    found = entities().get(BEGINS.get(entity.name, ""))
+    return found if found is not None and visit.may(*as_permits(found.read)) else None
+
+
 def list_page(u: Unit, entity: Entity, visit: Visit) -> Response:
     """One page of the list."""
     listing, refused = Listing(entity, visit), ""
@@ -282,5 +306,6 @@ def list_page(u: Unit, entity: Entity, visit: Visit) -> Response:
         may_import=may_import(entity, visit),
         view_address=f"/{entity.path}/views/new?{listing.here}",
         every_row="all" in listing.query,
+        begins=_begins(entity, visit),
         chinese=visit.language == CHINESE,
     )

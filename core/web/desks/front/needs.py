@@ -70,10 +70,10 @@ class Panel:
     """Whether it is its reader's work, or only told them."""
 
 
-def page_of(u: Unit, name: str, **filters: Any) -> tuple[list[dict[str, Any]], int, bool]:
+def page_of(u: Unit, name: str, limit: int = MOST, /, **filters: Any) -> tuple[list[dict[str, Any]], int, bool]:
     """(the first rows of an entity's list under the reader's scope, how many there are, whether that is capped)."""
     sort = filters.pop("sort", None)
-    found = read.page(u, entities()[name], read.Asked(filters, sort=sort, limit=MOST, count=True))
+    found = read.page(u, entities()[name], read.Asked(filters, sort=sort, limit=limit, count=True))
     rows = [values_of(row) for row in found.rows]
     return rows, found.total or 0, found.capped
 

@@ -115,8 +115,17 @@ def _release(visit: Visit, row: Row, now: datetime) -> Need:
 
 
 def deadlines(u: Unit, visit: Visit) -> Found:
-    """What ends within 30 days: certificates, calibrations and whatever else has a term."""
-    return listed("deadline", _deadline, due_at_before=u.now + SOON, sort="due_at", state=["open"])(u, visit)
+    """What ends within 30 days: certificates, calibrations and whatever else has a term; but what is a task already."""
+    soon = u.now + SOON
+    asked = work.asked_already(u, soon)
+    rows, total, capped = page_of(u, "deadline", MOST + len(asked), due_at_before=soon, sort="due_at", state=["open"])
+    left = [row for row in rows if (_task_kind(row), row["entity"], row["entity_id"]) not in asked]
+    needs = [_deadline(visit, row, u.now) for row in left[:MOST]]
+    return Found(needs, total - (len(rows) - len(left)), capped)
+
+
+def _task_kind(row: Row) -> str:
+    return f"deadline.{row['term']}"
 
 
 def _deadline(visit: Visit, row: Row, now: datetime) -> Need:
@@ -126,7 +135,7 @@ def _deadline(visit: Visit, row: Row, now: datetime) -> Need:
         "warn" if left < WEEK else "wait",
         word,
         words.say(said(row, "about")),
-        f"/deadlines/{row['id']}",
+        work.address_of(_task_kind(row), row["entity"], row["entity_id"]) or f"/deadlines/{row['id']}",
         words.t("web.act_look"),
         aside=words.day(row["due_at"].astimezone(visit.zone).date()),
     )

@@ -16,11 +16,12 @@ from core.erp.shipments.workflow import DISPATCHED, IN_TRANSIT, PICKED, PLANNED
 from core.web.desks.front.needs import MOST, Found, Need, Row, ago, page_of, said
 from core.web.desks.logistics.centres import dispatch_lists
 from core.web.desks.logistics.queries import due_first
-from core.web.frame.states import Tone
 from core.web.frame.visit import Visit
 from core.web.records.shown import named, referred_by
 
 TODAY = timedelta(hours=24)
+DESKS = {"deadline.audit_review": "/audit-desk"}
+"""Where tasks lead that are not done at the record they are of."""
 
 
 def tasks(u: Unit, visit: Visit) -> Found:
@@ -32,18 +33,31 @@ def tasks(u: Unit, visit: Visit) -> Found:
 
 
 def _task(visit: Visit, row: Row, now: datetime) -> Need:
-    words = visit.words
-    source = entities().get(row["entity"] or "")
-    late = row["due_at"] < now
+    words, late = visit.words, row["due_at"] < now
     return Need(
         "warn" if late else "wait",
         words.t("web.overdue") if late else words.label(f"state.task.{row['state']}"),
         _begins(words.say(said(row, "title"))),
-        f"/{source.path}/{row['entity_id']}" if source is not None else f"/tasks/{row['id']}",
+        address_of(row["kind"], row["entity"], row["entity_id"]) or f"/tasks/{row['id']}",
         words.t("web.act_do" if visit.may("task.act") else "web.act_look"),
         row["assignee"] or "",
         words.t("web.due", at=row["due_at"]),
     )
+
+
+def address_of(kind: str, entity: str | None, entity_id: int | None) -> str | None:
+    """Where that is done which a task of this kind asks for, of that record; None where it is of none."""
+    source = entities().get(entity or "")
+    return DESKS.get(kind) or (f"/{source.path}/{entity_id}" if source is not None else None)
+
+
+def asked_already(u: Unit, before: datetime) -> set[tuple[str, str, int]]:
+    """(kind, entity, its id) of the reader's tasks that deadlines before then have opened."""
+    c = table(Task).c
+    wanted = select(c.kind, c.entity, c.entity_id).where(
+        mine(u.actor), c.kind.startswith("deadline."), c.due_at < before
+    )
+    return {(row.kind, row.entity, row.entity_id) for row in u.conn.execute(wanted)}
 
 
 def _begins(text: str) -> str:
@@ -217,12 +231,9 @@ def letter(visit: Visit, row: Row, now: datetime) -> Need:
 
 
 def trail(u: Unit, visit: Visit) -> Found:
-    """The next review of the audit trail, where it is due or there was none."""
-    words, last = visit.words, next(iter(review.reviews(u, 1)), None)
-    if last is not None and last.next_due > u.now.date():
+    """The first review of the audit trail; the next ones are tasks of whoever may review it."""
+    if review.reviews(u, 1):
         return Found((), 0)
-    look: Tone = "wait" if last is None else "warn"
-    word = "web.trail_unreviewed" if last is None else "web.overdue"
-    aside = words.day(last.next_due) if last is not None else ""
+    words = visit.words
     what, act = words.t("web.trail_to_review"), words.t("web.act_review")
-    return Found([Need(look, words.t(word), what, "/audit-desk", act, aside=aside, first=True)], 1)
+    return Found([Need("wait", words.t("web.trail_unreviewed"), what, "/audit-desk", act, first=True)], 1)
