@@ -2,7 +2,7 @@
 
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     grafana_token: SecretStr | None = None
     """A Grafana service account's token, with the role Editor."""
 
+    reply_token: Annotated[SecretStr, Field(min_length=32)] | None = None
+    """What an SMS gateway or chat robot that hands in answers to messages names itself by, at least 32 characters."""
+
     certificate: Path | None = None
     """The server's certificate with its chain (PEM), for TLS without a proxy; `key` belongs to it."""
     key: Path | None = None
@@ -106,6 +109,7 @@ class Settings(BaseSettings):
         "nats_token",
         "influx_token",
         "grafana_token",
+        "reply_token",
     )
     @classmethod
     def _no_placeholder(cls, value: SecretStr | None) -> SecretStr | None:

@@ -1,6 +1,10 @@
 """`lotwise alert`: a drill through every route, and who answered it in what time."""
 
+import os
+import sys
 from collections.abc import Callable
+from email.parser import BytesParser
+from email.policy import default
 from typing import TypeVar
 
 import typer
@@ -8,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from core.erp.alerting.service import drilling
+from core.erp.alerting.service.replying import take_mail
+from core.erp.kernel.errors import LotwiseError
 from core.erp.kernel.unit import Unit, system, transact
 from core.settings import Settings
 from core.wiring import build_events
@@ -33,6 +39,25 @@ def drill() -> None:
     made = _done(drilling.drill)
     out.print(f"{len(made)} routes are drilled" + ("" if made else ": there is no route"))
     raise typer.Exit(0 if made else 1)
+
+
+@app.command()
+def reply() -> None:
+    """Takes an answer by mail from standard input, as a mail server hands it to a program (an alias with a pipe).
+
+    Exits 65 for what takes nothing, so that the server tells its writer; 0 also for what no person has written.
+    """
+    letter = BytesParser(policy=default).parse(sys.stdin.buffer)
+    with error_sentence(), servers(Settings(), stream=False, user="reply") as found:
+        engine = found.engine(2)
+        try:
+            taken = take_mail(engine, build_events(), letter)
+        except LotwiseError as error:
+            out.print(str(error), highlight=False)
+            raise typer.Exit(os.EX_DATAERR) from error
+        finally:
+            engine.dispose()
+    out.print(f"{len(taken)} alerts are taken")
 
 
 @app.command()

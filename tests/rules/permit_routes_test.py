@@ -21,7 +21,7 @@ from core.web.frame.routes import PageRoute
 
 ROOT = Path(__file__).parents[2]
 API = "/api/v1"
-OPEN_TO_ALL = {f"POST {API}/token", f"POST {API}/token/renew", f"POST {API}/token/revoke"}
+OPEN_TO_ALL = {f"POST {API}/alert-replies", f"POST {API}/token", f"POST {API}/token/renew", f"POST {API}/token/revoke"}
 SIGNED_IN_ONLY = {f"POST {API}/password", f"GET {API}/me", f"POST {API}/me/language"}
 PAGES_OPEN_TO_ALL = {"GET /login", "POST /login", "POST /logout"}
 PAGES_FOR_WHOEVER_IS_SIGNED_IN = {

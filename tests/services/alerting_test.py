@@ -383,17 +383,27 @@ def test_a_drill_is_marked_and_files_who_answered_in_what_time(engine: Engine, p
     assert len(post.letters) == 2
 
 
-def test_taking_an_alert_acknowledges_its_alarm_and_the_other_way_round_asks_first(engine: Engine, post: Post) -> None:
+def test_taking_an_alert_acknowledges_its_alarm_and_the_other_way_round_and_both_ask(
+    engine: Engine, post: Post
+) -> None:
     plant = Plant(engine, at("03:00"), post.port)
     wes = plant.person("wes", Role.PLANT_ENGINEER, ("mail", "wes@example.com"))
     alarm = plant.raise_alarm(plant.world.zone("room"))
     other = plant.raise_alarm(plant.world.zone("other"))
     plant.turn()
-    plant.world.do(lambda u: quality.acknowledge(u, other), actor=wes, now=plant.now)
+    for silent in (
+        lambda u: quality.acknowledge(u, other, reason=" "),
+        lambda u: taking.take(u, 1, reason=" "),
+    ):
+        with pytest.raises(Invalid):
+            plant.world.do(silent, actor=wes, now=plant.now)
+    plant.world.do(lambda u: quality.acknowledge(u, other, reason="door closed"), actor=wes, now=plant.now)
     plant.world.do(lambda u: taking.take(u, 1, reason="door closed"), actor=wes, now=plant.now)
     plant.turn()
-    assert plant.rows("SELECT state FROM alert ORDER BY id") == [("taken",), ("standing",)]
+    assert plant.rows("SELECT state, taken_by, comment FROM alert ORDER BY id") == [("taken", "wes", "door closed")] * 2
     assert plant.rows(f"SELECT state FROM zone_alarm WHERE id = {alarm}") == [("acknowledged",)]
+    plant.after(minutes=20)  # nobody else is called
+    assert len(post.letters) == 2
 
 
 def test_two_cores_that_lead_for_a_moment_tell_each_step_once(engine: Engine, post: Post) -> None:

@@ -208,7 +208,7 @@ def test_a_sensor_whose_calibration_expired_yesterday_alarms_and_holds(desk: Des
     assert alarm["state"] == "unacknowledged"
     assert [hold["certainty"] for hold in desk.get(now, "/holds", sublot_id=sublot)] == ["uncertain"]
     assert [e["certainty"] for e in desk.get(now, "/excursions", sublot_id=sublot)] == ["uncertain"]
-    assert desk.post("eli", now, f"/alarms/{alarm['id']}/acknowledge").status_code == 200
+    assert desk.post("eli", now, f"/alarms/{alarm['id']}/acknowledge", reason="door closed").status_code == 200
     assert desk.get(now, "/holds", sublot_id=sublot) != [], "acknowledging releases nothing"
 
 

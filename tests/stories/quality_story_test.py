@@ -279,19 +279,19 @@ def test_alarm_states(plant: Plant) -> None:
     ((alarm, state),) = plant.rows("SELECT id, state FROM zone_alarm")
     assert state == "unacknowledged"
     with pytest.raises(Forbidden):
-        plant.do("wanda", at("02:05"), quality.acknowledge, alarm)
-    plant.do("eli", at("02:05"), quality.acknowledge, alarm)
+        plant.do("wanda", at("02:05"), quality.acknowledge, alarm, reason="door closed")
+    plant.do("eli", at("02:05"), quality.acknowledge, alarm, reason="door closed")
     with pytest.raises(IllegalMove):
-        plant.do("eli", at("02:06"), quality.acknowledge, alarm)
+        plant.do("eli", at("02:06"), quality.acknowledge, alarm, reason="door closed")
     say("02:10", active=False)
     assert plant.rows("SELECT state, returned_at FROM zone_alarm") == [("normal", at("02:10"))]
     with pytest.raises(IllegalMove):
-        plant.do("eli", at("02:11"), quality.acknowledge, alarm)
+        plant.do("eli", at("02:11"), quality.acknowledge, alarm, reason="door closed")
     say("03:00", active=True)
     say("03:05", active=False)
     (second,) = plant.rows("SELECT id, state FROM zone_alarm WHERE id <> :a", a=alarm)
     assert second[1] == "returned_unacknowledged"
-    plant.do("eli", at("03:10"), quality.acknowledge, second[0])
+    plant.do("eli", at("03:10"), quality.acknowledge, second[0], reason="door closed")
     assert plant.one("SELECT state FROM zone_alarm WHERE id = :a", a=second[0]) == "normal"
 
 

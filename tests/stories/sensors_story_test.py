@@ -127,7 +127,7 @@ def test_its_alarm_is_acknowledged_and_shelved_like_any_other(cold: World) -> No
     keep_the_days(cold)
     zone = cold.do(lambda u: _zone_id(u.conn))
     number = cold.do(lambda u: int(u.conn.execute(text("SELECT id FROM zone_alarm")).scalar_one()))
-    cold.do(lambda u: quality.acknowledge(u, number), now=STOP)
+    cold.do(lambda u: quality.acknowledge(u, number, reason="door closed"), now=STOP)
     cold.do(lambda u: quality.shelve(u, zone, "sensor_stuck", STOP + timedelta(hours=2), "new one ordered"), now=STOP)
     assert [(kind, state) for kind, _, state, *_ in alarms(cold)] == [("sensor_stuck", "acknowledged")]
 

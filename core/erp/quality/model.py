@@ -192,6 +192,8 @@ class ZoneAlarm(SQLModel, table=True):
     returned_at: datetime | None = moment(nullable=True)
     acknowledged_at: datetime | None = moment(nullable=True)
     acknowledged_by: str | None = None
+    comment: str | None = None
+    """What whoever acknowledged it did about it."""
     shelved_until: datetime | None = moment(nullable=True)
     shelve_reason: str | None = None
     suppressed: bool = False

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, false, func, true
 
 from core.erp.kernel.records import Column, Entity, Files, Filter, Hidden, Section, Verb
+from core.erp.kernel.shapes import ReasonIn
 from core.erp.kernel.signatures import Signing
 from core.erp.kernel.tables import table
 from core.erp.quality import queries, scopes, service
@@ -181,7 +182,7 @@ ALARMS = Entity(
     verbs=(
         Verb(
             "acknowledge",
-            None,
+            ReasonIn,
             service.acknowledge,
             permit="alarm.acknowledge",
             states=frozenset({UNACKNOWLEDGED, RETURNED}),

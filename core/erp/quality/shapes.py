@@ -263,6 +263,7 @@ class AlarmOut(Answer):
     returned_at: AwareDatetime | None
     acknowledged_at: AwareDatetime | None
     acknowledged_by: str | None
+    comment: str | None
     shelved_until: AwareDatetime | None
     shelve_reason: str | None
     suppressed: bool

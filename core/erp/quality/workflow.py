@@ -59,8 +59,9 @@ UNACKNOWLEDGED, ACKNOWLEDGED, RETURNED, NORMAL = "unacknowledged", "acknowledged
 ALARM = Workflow(
     "alarm",
     (
-        Move("acknowledge", frozenset({UNACKNOWLEDGED}), ACKNOWLEDGED, permit="alarm.acknowledge"),
-        Move("acknowledge_returned", frozenset({RETURNED}), NORMAL, permit="alarm.acknowledge"),
+        # whoever acknowledges says what is done: by every door
+        Move("acknowledge", frozenset({UNACKNOWLEDGED}), ACKNOWLEDGED, permit="alarm.acknowledge", reasoned=True),
+        Move("acknowledge_returned", frozenset({RETURNED}), NORMAL, permit="alarm.acknowledge", reasoned=True),
         Move("return", frozenset({UNACKNOWLEDGED}), RETURNED, system=True),
         Move("clear", frozenset({ACKNOWLEDGED}), NORMAL, system=True),
     ),

@@ -66,7 +66,7 @@ class Mail:
         letter["From"], letter["To"], letter["Subject"] = self._sender, parcel.address, parcel.subject
         letter["Date"] = formatdate(usegmt=True)
         domain = parseaddr(self._sender)[1].partition("@")[2] or "localhost"
-        letter["Message-ID"] = f"<{parcel.key}@{domain}>"
+        letter["Message-ID"] = f"<{parcel.key}-{parcel.proof}@{domain}>"
         # no robot answers it, and so nothing goes round in a ring
         letter["Auto-Submitted"], letter["X-Auto-Response-Suppress"] = "auto-generated", "All"
         letter.set_content(f"{parcel.body}\n\n{link}\n")

@@ -197,4 +197,4 @@ def _dead_letters(sample: Sample) -> None:
 def _alarms(u: Unit) -> None:
     found = u.conn.scalars(text("SELECT id FROM zone_alarm ORDER BY id LIMIT 6")).all()
     for alarm in found[:4]:
-        quality.acknowledge(u, alarm)
+        quality.acknowledge(u, alarm, reason="door closed")

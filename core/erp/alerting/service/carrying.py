@@ -9,6 +9,7 @@ from sqlalchemy import Engine, func, insert, select, update
 
 from core.erp.alerting.model import AlertDelivery, AlertMessage, ContactWay
 from core.erp.alerting.service.messages import otherwise
+from core.erp.alerting.service.replying import proof_of
 from core.erp.alerting.workflow import ALERT_MESSAGE, QUEUED
 from core.erp.kernel.events import Events
 from core.erp.kernel.tables import table
@@ -39,6 +40,8 @@ class Parcel:
     short: str
     path: str
     drill: bool
+    proof: str
+    """What only its receiver knows: a mail that answers it bears it."""
 
 
 def begin(engine: Engine, events: Events, message_id: int, when: When = None) -> Parcel | None:
@@ -72,6 +75,7 @@ def begin(engine: Engine, events: Events, message_id: int, when: When = None) ->
             found.short,
             f"/told/{message_id}",
             found.drill,
+            proof_of(u.conn, message_id),
         )
 
     return transact(engine, _SYSTEM, events, work, when)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select, text
 
-from core.erp.alerting.service import alerts
+from core.erp.alerting.service import alerts, taking
 from core.erp.alerting.service.alerts import Raise
 from core.erp.alerting.service.places import Places
 from core.erp.kernel.outbox import OutboxMessage
@@ -42,6 +42,8 @@ def from_alarms(u: Unit, rows: Sequence[OutboxMessage]) -> None:
         standing = _standing(u, known)
         over = {_cause(row): row.returned_at for row in known if row.returned_at and _cause(row) not in standing}
         alerts.condition_over(u, over)
+        seen = {int(one.key) for one in rows if one.topic.startswith("alarm.acknowledge")}
+        taking.follow_alarms(u, [row for row in known if row.id in seen])
     _modes(u, [one for one in rows if one.topic in _MODES])
 
 

@@ -3882,6 +3882,7 @@ def upgrade() -> None:
     sa.Column('returned_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('acknowledged_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('acknowledged_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('comment', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('shelved_until', sa.DateTime(timezone=True), nullable=True),
     sa.Column('shelve_reason', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('suppressed', sa.Boolean(), nullable=False),

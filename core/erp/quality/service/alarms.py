@@ -121,13 +121,12 @@ def return_alarm(u: Unit, zone_id: int, kind: str, at: datetime, point_id: int |
     return alarm.id
 
 
-def acknowledge(u: Unit, alarm_id: int) -> ZoneAlarm:
-    """Somebody has seen it. An alarm that has returned becomes normal. Acknowledging releases nothing."""
+def acknowledge(u: Unit, alarm_id: int, *, reason: str) -> ZoneAlarm:
+    """Somebody has seen it, and says what is done. An alarm that has returned becomes normal. It releases nothing."""
     alarm = _get(u, alarm_id)
-    ALARM.apply(u, alarm, "acknowledge_returned" if alarm.state == RETURNED else "acknowledge")
-    alarm.acknowledged_at, alarm.acknowledged_by = u.now, u.actor.login
-    u.session.add(alarm)
-    u.session.flush()
+    with u.session.no_autoflush:  # with the move: a comment without it would be nobody's
+        alarm.acknowledged_at, alarm.acknowledged_by, alarm.comment = u.now, u.actor.login, reason.strip() or None
+        ALARM.apply(u, alarm, "acknowledge_returned" if alarm.state == RETURNED else "acknowledge", reason=reason)
     return alarm
 
 
