@@ -194,6 +194,9 @@ def rules_file() -> dict[str, Any]:
     """The rules as a provisioning file has them."""
     only_api = {"orgID", "folderUID", "ruleGroup"}
     rules = [{key: value for key, value in rule_body(rule).items() if key not in only_api} for rule in RULES]
+    for rule in rules:
+        # in a file a `$` begins a variable of the environment, and `$$` is one
+        rule["annotations"] = {key: text.replace("$", "$$") for key, text in rule["annotations"].items()}
     return {
         "apiVersion": 1,
         "groups": [

@@ -1,6 +1,7 @@
-"""Builds the boards into dashboards/json/STORE: `python -m dashboards.build`, or with --check only compares.
+"""Builds the boards into dashboards/json/STORE, and the alert rules and whom they tell into dashboards/provisioning:
+`python -m dashboards.build`, or with --check only compares.
 
-One folder for each series store (`influx`, `postgres`), since a board asks the store that there is.
+One folder of boards for each series store (`influx`, `postgres`), since a board asks the store that there is.
 
 Exit code 1 of --check: the committed JSON is not what the code builds.
 """
@@ -14,10 +15,12 @@ from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
+from dashboards.alerts import contacts_file, mutes_file, policies_file, rules_file
 from dashboards.boards import cold_room, gateways, goods, itself, kpis, lot, machines, shipments, site
 from dashboards.sources import Store
 
-FOLDER = Path(__file__).parent / "json"
+ROOM = Path(__file__).parent
+BOARD_FILES, ALERT_FILES = "json", "provisioning/alerting"
 BOARDS: Mapping[str, Callable[[Store], Any]] = {
     "site_overview": site.build,
     "cold_room": cold_room.build,
@@ -46,22 +49,35 @@ def rendered() -> dict[str, str]:
     return {f"{store}/{name}": _text(make(store)) for store in Store for name, make in BOARDS.items()}
 
 
-def stale(folder: Path = FOLDER) -> list[str]:
-    """Names of boards whose file in the folder differs from what the code builds, or that have none or no code."""
-    boards = rendered()
-    there = {path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob("**/*.json")}
-    return sorted(name for name in boards.keys() | there if boards.get(name) != _read(folder / f"{name}.json"))
+def files() -> dict[str, str]:
+    """Every file that is built, by its path in this room. JSON is YAML too: Grafana reads provisioning as that."""
+    alerting = {"rules": rules_file(), "contacts": contacts_file(), "policies": policies_file(), "mutes": mutes_file()}
+    return {
+        **{f"{BOARD_FILES}/{name}.json": text for name, text in rendered().items()},
+        **{f"{ALERT_FILES}/{name}.json": _text(content) for name, content in alerting.items()},
+    }
+
+
+def stale(room: Path = ROOM) -> list[str]:
+    """Files in the room that differ from what the code builds, or are missing, or that no code builds."""
+    built = files()
+    there = {
+        path.relative_to(room).as_posix()
+        for folder in (BOARD_FILES, ALERT_FILES)
+        for path in (room / folder).glob("**/*.json")
+    }
+    return sorted(name for name in built.keys() | there if built.get(name) != _read(room / name))
 
 
 def _read(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.exists() else None
 
 
-def write(folder: Path = FOLDER) -> list[Path]:
-    """Writes every board's file; returns them."""
+def write(room: Path = ROOM) -> list[Path]:
+    """Writes every file; returns them."""
     paths = []
-    for name, text in rendered().items():
-        path = folder / f"{name}.json"
+    for name, text in files().items():
+        path = room / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         paths.append(path)
@@ -77,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
         old = stale()
         for name in old:
             print(
-                f"dashboards/json/{name}.json is not what the code builds: run python -m dashboards.build",
+                f"dashboards/{name} is not what the code builds: run python -m dashboards.build",
                 file=sys.stderr,
             )
         return 1 if old else 0

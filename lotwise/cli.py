@@ -75,6 +75,7 @@ ELSEWHERE = {
     "audit": "lotwise.auditing",
     "attachments": "lotwise.attachment_checking",
     "records": "lotwise.records",
+    "dashboards": "lotwise.boards.cli",
     "backup": "lotwise.backup.cli",
     "restore": "lotwise.backup.restore_cli",
 }
@@ -307,16 +308,6 @@ def migrate() -> None:
     with error_sentence(), servers(conf, stream=False, user="migrate") as found:
         found.prepare()
     out.print("the database is up to date")
-
-
-@app.command()
-def dashboards(
-    *, check: Annotated[bool, typer.Option("--check", help="Fail if the committed JSON differs.")] = False
-) -> None:
-    """Build the Grafana boards' JSON from code."""
-    from dashboards.build import main
-
-    raise typer.Exit(main(["--check"] if check else []))
 
 
 @app.command()

@@ -95,6 +95,11 @@ def need_chromium() -> str:
     return _need(find_chromium(), "chromium")
 
 
+def need_prometheus() -> str:
+    """Path of a prometheus, with promtool beside it; skips without one, fails where servers are required."""
+    return _need(shutil.which("prometheus"), "prometheus")
+
+
 def shared_data(name: str) -> Path:
     """A recorded file from ../shared/data; skips where that folder is absent."""
     path = Path(__file__).parents[2] / "shared" / "data" / name

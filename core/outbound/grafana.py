@@ -1,22 +1,21 @@
-"""Excursions and holds as annotations in Grafana. The only place that knows grafana-api.
+"""Excursions, holds, decisions and shipments as annotations in Grafana.
 
-That library raises errors by status class, has a time-out of its own and no retry: retrying is the outbox's. Its
-search by type and its partial update are broken (1.0.3), so these two go by its raw GET and PATCH.
+Retrying is the outbox's. grafana-api's search by type and its partial update are broken (1.0.3), so these two go by its
+raw GET and PATCH.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from grafana_api.grafana_api import GrafanaClientError, GrafanaException
-from grafana_api.grafana_face import GrafanaFace
 from requests.exceptions import RequestException
 
 from core.erp.kernel.outbox import OutboxMessage, RetryLater
+from core.outbound.grafana_client import TIMEOUT, face
 
-TIMEOUT = 5.0
 TAG = "lotwise"
 _DATA_REFUSED = frozenset({400, 413, 422})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,17 +43,7 @@ class Annotator:
     """Writes one annotation per excursion and per hold, found again by its tag: doing it twice is doing it once."""
 
     def __init__(self, url: str, token: str, *, timeout: float = TIMEOUT, verify: bool = True) -> None:
-        parts = urlsplit(url)
-        prefix = parts.path.strip("/")
-        self._client = GrafanaFace(
-            auth=token,
-            host=parts.hostname or "localhost",
-            port=parts.port,
-            url_path_prefix=f"{prefix}/" if prefix else "",
-            protocol=parts.scheme or "http",
-            verify=verify,
-            timeout=timeout,
-        )
+        self._client = face(url, token, timeout=timeout, verify=verify)
 
     def close(self) -> None:
         """Closes the connections."""

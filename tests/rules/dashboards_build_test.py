@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.alerting import ContactPoint, MuteTiming, NotificationPolicy, Rule
 from ruamel.yaml import YAML
 
 from core.outbound.board_functions import FUNCTIONS
 from core.outbound.board_views import RAW_FOR
 from core.outbound.ddl import VIEWS
 from dashboards import build
+from dashboards.alerts import RULES, contact_bodies, mute_bodies, policy_body, rule_body, rules_file
 from dashboards.queries import NEAR, Span, all_queries, panel_queries, substitute
 from dashboards.sources import ERP, METRICS, MIXED, TELEMETRY, TYPES, Store
 
@@ -48,12 +51,16 @@ def test_committed_json_is_what_the_code_builds() -> None:
 def test_check_finds_a_changed_a_missing_and_a_foreign_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = build.write(tmp_path)
     assert build.stale(tmp_path) == []
-    changed = tmp_path / "influx" / "cold_room.json"
+    changed = tmp_path / "json" / "influx" / "cold_room.json"
     changed.write_text(changed.read_text().replace("Cold room", "Warm room"))
-    (tmp_path / "postgres" / "cold_room.json").unlink()
-    (tmp_path / "other.json").write_text("{}")
-    assert build.stale(tmp_path) == ["influx/cold_room", "other", "postgres/cold_room"]
-    assert len(paths) == 2 * len(EXPECTED)
+    (tmp_path / "json" / "postgres" / "cold_room.json").unlink()
+    (tmp_path / "provisioning" / "alerting" / "other.json").write_text("{}")
+    assert build.stale(tmp_path) == [
+        "json/influx/cold_room.json",
+        "json/postgres/cold_room.json",
+        "provisioning/alerting/other.json",
+    ]
+    assert len(paths) == 2 * len(EXPECTED) + 4
     assert capsys.readouterr().out == ""
 
 
@@ -198,3 +205,35 @@ def test_panels_lie_side_by_side_within_the_board_and_ask_under_names_of_their_o
         known = {variable["name"] for variable in model["templating"]["list"]}
         # of Grafana's own: macros ($__…), the time filter, and an InfluxQL alias' tags
         assert {name for name in used if not name.startswith(("__", "timeFilter", "tag_", "col"))} <= known
+
+
+def test_alert_rules_are_grafanas_and_lead_to_boards() -> None:
+    """Read by the models that Grafana publishes: what they do not know would be lost."""
+    for body in map(rule_body, RULES):
+        read = json.loads(json.dumps(Rule.from_json(body), cls=JSONEncoder))
+        assert {key: read.get(key) for key in body} == body
+        assert re.fullmatch(r"[a-zA-Z0-9_-]{1,40}", str(body["uid"]))
+        names = set(re.findall(r"\$labels\.(\w+)", body["annotations"]["summary"]))
+        assert all(f" AS {name}" in body["data"][0]["model"]["rawSql"] for name in names)
+    for body in contact_bodies():
+        read = json.loads(json.dumps(ContactPoint.from_json(body), cls=JSONEncoder))
+        assert {key: read.get(key) for key in body} == body
+    # what stands within intervals and routes the published models write otherwise than the API takes it
+    for kind, body in ((MuteTiming, mute_bodies()[0]), (NotificationPolicy, policy_body())):
+        assert body.keys() <= kind.from_json(body).to_json().keys()
+    boards = {build.board(name, Store.POSTGRES)["uid"] for name in build.BOARDS}
+    assert {rule.board for rule in RULES} <= boards
+    assert len({rule.uid for rule in RULES}) == len(RULES)
+
+
+def test_harm_to_goods_is_never_muted() -> None:
+    routes = policy_body()["routes"]
+    critical = next(route for route in routes if ["severity", "=", "critical"] in route["object_matchers"])
+    assert "mute_time_intervals" not in critical
+    assert {rule.severity for rule in RULES} == {"critical", "warning"}
+
+
+def test_a_files_dollar_begins_no_variable_of_the_environment() -> None:
+    for rule in rules_file()["groups"][0]["rules"]:
+        assert re.search(r"(?<!\$)\$(?!\$)", rule["annotations"]["summary"]) is None
+        assert "$" not in rule["data"][0]["model"]["rawSql"]

@@ -1,0 +1,1 @@
+"""The boards in a Grafana that exists: pushed, compared, checked."""
