@@ -1,6 +1,6 @@
 """Pages of what people were told of: who was told stands there, a message's link counts as seen, a comment is asked."""
 
-from datetime import UTC
+from datetime import UTC, timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine, text
@@ -9,12 +9,14 @@ from core.erp.alerting import running
 from core.erp.kernel.auth import now_utc
 from core.erp.kernel.printing.record_sheet import Beside, sheet_of
 from core.erp.kernel.records.registry import entities
-from core.erp.kernel.unit import system, transact, unit
+from core.erp.kernel.unit import Unit, system, transact, unit
 from core.erp.kernel.words import Message
+from core.erp.lots import service as lots
 from core.erp.quality import service as quality
+from core.web.desks.alerts import telling
 from core.wiring import build_events, build_outbox
 from tests.pages import pages, text_of
-from tests.world import World
+from tests.world import OVER_8_FOR_60, World
 
 
 def test_the_alarm_shows_who_was_told_and_the_link_counts_as_seen(engine: Engine, tmp_path: Path) -> None:
@@ -60,3 +62,36 @@ def test_the_alarm_shows_who_was_told_and_the_link_counts_as_seen(engine: Engine
             sheet = sheet_of(u, entities()["alarm"], alarm, UTC, [told])
         assert sheet.data["history"][-1]["done"] == {"en": "taken", "zh": "已接手"}
         assert sheet.at == told.at
+
+
+def test_hold_and_shipment_show_who_was_told_and_the_front_page_asks_whoever_was(
+    engine: Engine, tmp_path: Path
+) -> None:
+    world = World(engine, build_events())
+    room, item = world.zone("room"), world.item(OVER_8_FOR_60)
+    sublot = world.sublot(item, room, now_utc() - timedelta(hours=1))
+    with pages(engine, tmp_path, {"qa": ["qa"], "bea": ["buyer"], "wes": ["warehouse"]}) as people:
+        outbox, events = build_outbox(), build_events()
+        outbox.subscribe(engine)
+
+        def place(u: Unit) -> int:
+            placed = lots.place_hold(u, kind="quality", reason="leaking", since_at=u.now, sublot_id=sublot)
+            return placed[0].id
+
+        hold = transact(engine, system("test"), events, place)
+        assert "Who was told" not in text_of(people["qa"].get(f"/holds/{hold}"))
+        outbox.run(engine, events, names=outbox.internal_names)
+        running.run(engine, events)
+        read = text_of(people["qa"].get(f"/holds/{hold}"))
+        assert "Who was told" in read
+        assert "Qa" in read
+        front = people["qa"].get("/")
+        assert "Alerts that wait for you 1" in text_of(front)
+        assert 'href="/alerts/1/take"' in front
+        assert "Alerts that wait for you" not in text_of(people["bea"].get("/"))
+        people["qa"].send("/alerts/1/take", {"reason": "put aside"})
+        assert "Alerts that wait for you" not in text_of(people["qa"].get("/"))
+        assert "put aside" in text_of(people["qa"].get(f"/holds/{hold}"))
+        with unit(engine, system("test"), events) as u:
+            lines = telling.lines_of(u, [1])
+        assert {one.called for one in lines} == {"Qa"}

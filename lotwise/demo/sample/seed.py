@@ -8,7 +8,7 @@ from core.erp.kernel.attachments.files import FILES, FileStore
 from core.erp.kernel.audit_keys import AuditKeys, open_engine
 from core.erp.migrations import upgrade
 from core.wiring import build_events
-from lotwise.demo.sample import goods, paper, site
+from lotwise.demo.sample import alerts, goods, paper, site
 
 SPAN = timedelta(days=14)
 SUBLOTS = 2000
@@ -28,6 +28,7 @@ def seed(
     goods.receive(sample, sublots)
     batch = goods.feed(sample, judge, sample.began, now, 1)
     paper.write(sample)
+    alerts.tell(sample)
     return sample, judge, batch
 
 

@@ -10,8 +10,9 @@ from core.erp.kernel.door import needs
 from core.erp.kernel.http import Id
 from core.erp.kernel.records.read import row_of
 from core.erp.kernel.unit import Unit
+from core.erp.lots.records import HOLDS
 from core.erp.quality.records import ALARMS
-from core.web.desks.alerts.telling import Telling, lines_of, telling_of
+from core.web.desks.alerts.telling import Telling, lines_of, telling_of, telling_of_holds
 from core.web.frame.routes import page_routes
 from core.web.frame.visit import Visit, Visiting
 from core.web.records.record import record_page
@@ -64,6 +65,19 @@ def alert(visit: Visiting, record_id: Id) -> Response:
 def alarm(visit: Visiting, record_id: Id) -> Response:
     """One zone alarm, with who was told of it."""
     return visit.read(lambda u: _alarm(u, visit, record_id))
+
+
+@router.get("/holds/{record_id:int}")
+@needs("stock.read")
+def hold(visit: Visiting, record_id: Id) -> Response:
+    """One hold, with who was told of it, or of what it comes from."""
+
+    def page(u: Unit) -> Response:
+        row_of(u, HOLDS, record_id)
+        telling = telling_of_holds(u, visit, [record_id])
+        return record_page(u, HOLDS, visit, record_id, template="desks/told_record.html", telling=telling)
+
+    return visit.read(page)
 
 
 def _alarm(u: Unit, visit: Visit, record_id: int) -> Response:

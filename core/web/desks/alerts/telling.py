@@ -1,5 +1,6 @@
 """Who was told of a record, by which channel, when, and whether they saw it: a part of other pages."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,11 +19,30 @@ _TOLD = text("""
     FROM alert_message m WHERE m.alert_ids && CAST(:ids AS bigint[]) ORDER BY m.created_at, m.id LIMIT :most
 """)
 _OF_SOURCE = text("""
-    SELECT id, title, title_message, state, taken_by, taken_at, comment FROM alert
-    WHERE entity = :entity AND entity_id = :id
-    UNION SELECT a.id, a.title, a.title_message, a.state, a.taken_by, a.taken_at, a.comment FROM alert a
-    JOIN alert_part p ON p.alert_id = a.id WHERE p.entity = :entity AND p.entity_id = :id ORDER BY id
+    WITH of AS (SELECT * FROM jsonb_to_recordset(CAST(:of AS jsonb)) AS o(entity text, entity_id bigint)),
+    known AS (
+        SELECT a.id FROM alert a JOIN of USING (entity, entity_id)
+        UNION SELECT p.alert_id FROM alert_part p JOIN of USING (entity, entity_id)
+    )
+    SELECT a.id, a.title, a.title_message, a.state, a.taken_by, a.taken_at, a.comment
+    FROM alert a JOIN known USING (id) ORDER BY a.id DESC LIMIT :most
 """)
+_HOLDS = text("""
+    WITH RECURSIVE cause AS (
+        SELECT h.id, h.origin_hold_id, h.excursion_id FROM hold h WHERE h.id = ANY (:ids)
+        UNION SELECT o.id, o.origin_hold_id, o.excursion_id FROM cause c JOIN hold o ON o.id = c.origin_hold_id
+    )
+    SELECT id, excursion_id FROM cause
+""")
+_ON_SHIPMENT = text("""
+    SELECT h.id FROM hold h WHERE h.shipment_id = :id
+    UNION SELECT h.id FROM shipment_line l JOIN hold h ON h.sublot_id = l.sublot_id WHERE l.shipment_id = :id
+    ORDER BY id DESC LIMIT :most
+""")
+ALERTS = 20
+"""Alerts of one record that are named above the list of who was told, the newest."""
+Source = tuple[str, int]
+"""What an alert is of: a record by its kind and id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +66,29 @@ class Telling:
 
 def telling_of(u: Unit, visit: Visit, entity: str, record_id: int) -> Telling | None:
     """Who was told; None for whoever may not know, or where nobody was to be told."""
-    if not visit.may("alert.read"):
+    return telling_of_all(u, visit, [(entity, record_id)])
+
+
+def telling_of_all(u: Unit, visit: Visit, of: Sequence[Source]) -> Telling | None:
+    """The same of several records, as of one."""
+    if not of or not visit.may("alert.read"):
         return None
-    alerts = u.conn.execute(_OF_SOURCE, {"entity": entity, "id": record_id}).all()
-    return Telling(alerts, lines_of(u, [one.id for one in alerts])) if alerts else None
+    named = json.dumps([{"entity": entity, "entity_id": number} for entity, number in of])
+    alerts = u.conn.execute(_OF_SOURCE, {"of": named, "most": ALERTS}).all()
+    return Telling(alerts[::-1], lines_of(u, [one.id for one in alerts])) if alerts else None
+
+
+def telling_of_holds(u: Unit, visit: Visit, hold_ids: Sequence[int]) -> Telling | None:
+    """Who was told of holds: of themselves, of those that they come from, and of the excursions that placed them."""
+    rows = u.conn.execute(_HOLDS, {"ids": list(hold_ids)}).all() if hold_ids else []
+    holds = [("hold", row.id) for row in rows]
+    return telling_of_all(u, visit, [*holds, *(("excursion", row.excursion_id) for row in rows if row.excursion_id)])
+
+
+def telling_of_shipment(u: Unit, visit: Visit, shipment_id: int) -> Telling | None:
+    """Who was told of what holds a shipment, or goods of it."""
+    holds = u.conn.scalars(_ON_SHIPMENT, {"id": shipment_id, "most": MOST}).all()
+    return telling_of_holds(u, visit, holds)
 
 
 def lines_of(u: Unit, alert_ids: Sequence[int]) -> list[Line]:

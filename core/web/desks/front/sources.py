@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from core.erp.kernel.unit import Unit
 from core.web.desks.excursions.inbox import Waiting, inbox
 from core.web.desks.front import work
+from core.web.desks.front.alerts import alerts
 from core.web.desks.front.needs import MOST, Found, Need, Row, Source, ago, listed, page_of, said
 from core.web.desks.limits import broken_look
 from core.web.frame.visit import Visit
@@ -147,6 +148,7 @@ MAKING = ("production.report", "production.plan")
 DECIDING = ("excursion.assess", "excursion.disposition")
 SOURCES = (
     Source("web.need_incidents", ("quality.read",), incidents, "/excursions", own=DECIDING),
+    Source("web.need_alerts", ("alert.take",), alerts, "/alerts?state=standing"),
     Source(
         "web.need_alarms",
         ("alarm.acknowledge", "alarm.shelve"),

@@ -12,6 +12,7 @@ from core.erp.kernel.http import Id
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.records.shown import shown
 from core.erp.kernel.unit import Unit
+from core.web.desks.alerts.telling import telling_of_shipment
 from core.web.desks.plant.queries import ZoneNow, zones
 from core.web.frame.routes import page_routes
 from core.web.frame.visit import Visit, Visiting
@@ -66,6 +67,7 @@ def _page(u: Unit, visit: Visit, record_id: int) -> Response:
         zones=known,
         units=_by_unit(record.lines),
         now=u.now,
+        telling=telling_of_shipment(u, visit, record_id),
     )
 
 
