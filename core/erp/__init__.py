@@ -28,6 +28,6 @@ MODULES = (
 )
 """Modules of the ERP, lower ones first: their tables are made and their handlers run in this order."""
 
-BELOW = ("core.series",)
+BELOW = ("core.telemetry", "core.series")
 ABOVE = ("core.ingest", "core.outbound", "core.web")
 """Rooms beside the ERP that bring tables, routes or handlers as modules do."""

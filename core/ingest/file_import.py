@@ -48,7 +48,8 @@ class FileImporter:
 def import_file(u: Unit, upload: Upload, *, live: bool) -> FileImportOut:
     """Imports what was found in an uploaded file. Raises what `import_logger` does."""
     done = answer(u, import_logger(u, Judge(), upload.order, live=live), dry_run=upload.fields.dry_run)
-    return FileImportOut(**done.model_dump(), file=upload.answer)
+    doubts = [one.in_language(u.language) for one in upload.answer.doubts]
+    return FileImportOut(**done.model_dump(), file=upload.answer.model_copy(update={"doubts": doubts}))
 
 
 _EXCURSIONS = text("""

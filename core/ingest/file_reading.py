@@ -12,20 +12,20 @@ import os
 import struct
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
 from core.erp.kernel import bounded_process
 from core.erp.kernel.errors import Invalid
-from core.erp.kernel.words import Message
+from core.erp.kernel.words import Message, from_json
 from core.telemetry.compact import Readings, State, Values
 from core.telemetry.quality import Quality
 from core.telemetry.readers.csv_mapping import CsvMapping
 from core.telemetry.readers.recorded import Recorded, by_quantity, read_recorded, set_right
-from core.telemetry.readers.text import BadFile
+from core.telemetry.readers.text import BadFile, Doubt
 
 MEMORY, SECONDS = bounded_process.MEMORY, bounded_process.SECONDS
 """Bytes of address space, and seconds by the clock, that reading one file may take."""
@@ -52,6 +52,7 @@ class DoubtfulLine(msgspec.Struct, frozen=True):
     line: int
     kind: str
     message: str
+    message_message: dict[str, Any] | None
     damage: bool
 
 
@@ -93,9 +94,9 @@ class FileContent(msgspec.Struct, frozen=True, tag=True):
 
 
 class ReadFailed(msgspec.Struct, frozen=True, tag=True):
-    """Why nothing could be read, for people."""
+    """Why nothing could be read, for people: a message as JSON, or words of others."""
 
-    message: str
+    told: dict[str, Any] | str
 
 
 # --- on the core's side
@@ -130,7 +131,9 @@ def _check_answer(answer: IO[bytes], name: str) -> tuple[FileContent, list[Value
         raise Invalid("ingest.file_unreadable", file=name, why=exit_message(1))
     head = msgspec.msgpack.decode(first, type=FileContent | ReadFailed)
     if isinstance(head, ReadFailed):
-        raise Invalid("ingest.file_unreadable", file=name, why=head.message)
+        raise Invalid(
+            "ingest.file_unreadable", file=name, why=head.told if isinstance(head.told, str) else from_json(head.told)
+        )
     return head, [values_of(one, frames) for one in head.series]
 
 
@@ -186,17 +189,33 @@ def _read(ask: ReadRequest, data: bytes) -> Iterator[bytes]:
         found = read_recorded(ask.name, data, ask.kind, ask.timezone, ask.mapping, ask.now)  # type: ignore[arg-type]  # checked as the form's field
         series = by_quantity(set_right(found.readings, ask.clock_fast))
     except BadFile as error:
-        yield encode(ReadFailed(str(error)))
+        yield encode(_failed(error.told))
         return
     if not found.readings:
-        doubts = "; ".join(f"line {doubt.line}: {doubt.message}" for doubt in found.doubts[:NAMED])
-        yield encode(ReadFailed(f"there is no reading in it: {doubts or 'it ends after its heading'}"))
+        yield encode(_failed(_without_readings(found.doubts)))
         return
     of = {key: _joined(readings) for key, readings in series.items()}
     simulated = {key: any(one.simulated for one in readings.points) for key, readings in series.items()}
     yield encode(_set_content(found, data, of, simulated))
     for values in of.values():
         yield from columns_of(values)
+
+
+def _failed(told: str | Message) -> ReadFailed:
+    return ReadFailed(_message_of(told) or str(told))
+
+
+def _message_of(told: str | Message) -> dict[str, Any] | None:
+    """As it goes over to the core, which knows the other languages: here are no catalogues but the readers' own."""
+    return None if isinstance(told, str) else told.as_json()
+
+
+def _without_readings(doubts: Sequence[Doubt]) -> Message:
+    """Why nothing could be read, by the first lines in doubt."""
+    if not doubts:
+        return Message("telemetry.nothing_below_heading")
+    lines = [Message("telemetry.in_line", line=doubt.line, what=doubt.said) for doubt in doubts[:NAMED]]
+    return Message("ingest.no_readings_in_it", doubts=lines)
 
 
 def _set_content(
@@ -211,7 +230,7 @@ def _set_content(
         hashlib.sha256(data).hexdigest(),
         len(found.readings),
         any(doubt.damage for doubt in found.doubts),
-        [DoubtfulLine(one.line, one.kind, one.message, one.damage) for one in worst],
+        [DoubtfulLine(one.line, one.kind, one.message, _message_of(one.said), one.damage) for one in worst],
         len(found.doubts),
         [NotedEvent(one.line, one.at, one.text) for one in found.events[:SHOWN]],
         [head_of(*key, values, simulated=simulated[key]) for key, values in of.items()],

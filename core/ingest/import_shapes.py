@@ -173,12 +173,13 @@ class FileIn(ImportTarget):
     mapping: Annotated[str, Field(max_length=20_000)] = ""
 
 
-class DoubtOut(BaseModel):
+class DoubtOut(Answer):
     """A line of the file that is not as it should be."""
 
     line: int
     kind: str
     message: str
+    message_message: Sentence
     damage: bool
 
 

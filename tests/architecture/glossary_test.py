@@ -26,6 +26,11 @@ OTHERWISE = frozenset(
         ("zone", "tabular.no_such_timezone"),  # a time zone
         ("zone", "kernel.no_time_zone"),  # a time zone
         ("zone", "tabular.say_timezone"),
+        ("zone", "telemetry.clock_assumed"),
+        ("zone", "telemetry.clock_assumed_though"),
+        ("zone", "telemetry.no_time_zone"),
+        ("zone", "telemetry.zone_assumed"),
+        ("point", "telemetry.no_number_with_point"),  # of a number
     }
 )
 """(term, id) of texts that mean something else by the word."""

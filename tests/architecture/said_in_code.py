@@ -28,7 +28,10 @@ ERRORS = frozenset(
     }
 )
 """By name, as they are called; the test beside compares them with the classes that there are."""
-TELLING = ERRORS | {"Message", "BadTable"}
+TELLING = ERRORS | {"Message", "BadTable", "BadFile", "NoTable", "Unreadable", "Doubt", "doubt"}
+"""What is called to tell people something. A file's reader cannot be told in any language but by a message."""
+_TOLD_AT = {"Doubt": 2, "doubt": 2}
+"""Which argument is told, where that is not the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +138,8 @@ def families_used() -> set[str]:
     made = {
         str(first.value)
         for _, node in _nodes()
-        if _tells(node) and isinstance(node, ast.Call) and isinstance(node.args[0], ast.JoinedStr)
-        if isinstance(first := node.args[0].values[0], ast.Constant) and _of_a_family(node.args[0])
+        if isinstance(told := _told(node), ast.JoinedStr)
+        if isinstance(first := told.values[0], ast.Constant) and _of_a_family(told)
     }
     sql = re.compile(r"lotwise_message\('([\w.]+)\.'")
     made |= {one for _, node in _nodes() if isinstance(node, ast.Constant) for one in sql.findall(str(node.value))}
@@ -147,19 +150,24 @@ def _where(path: Path, node: ast.expr) -> str:
     return f"{path.relative_to(Path(core.__file__).parent.parent)}:{node.lineno}"
 
 
-def _tells(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in TELLING and bool(node.args)
-    )
+def _told(node: ast.AST) -> ast.expr | None:
+    """What a call tells people; None for one that tells nothing."""
+    if not isinstance(node, ast.Call):
+        return None
+    name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+    place = _TOLD_AT.get(name, 0)
+    known = name in TELLING if isinstance(node.func, ast.Name) else name in _TOLD_AT
+    return node.args[place] if known and len(node.args) > place else None
 
 
 def _said(path: Path, node: ast.AST) -> Iterator[Said]:
-    if not (isinstance(node, ast.Call) and _tells(node)):
+    told = _told(node)
+    if told is None or not isinstance(node, ast.Call):
         return
     where = _where(path, node)
     names = [keyword.arg for keyword in node.keywords]
     params = None if None in names else frozenset(name for name in names if name is not None) - {"extra"}
-    for text in _texts(node.args[0]):
+    for text in _texts(told):
         is_id = text is not None and ID.fullmatch(text)
         yield Said(where, text if is_id else None, params)
 

@@ -17,8 +17,9 @@ from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.tabular import report  # noqa: F401 - an error's class is found once its module is loaded
 from core.erp.kernel.words import CHINESE, ENGLISH, LANGUAGES, Template, catalogue
-from core.erp.kernel.words.catalogues import PLACEHOLDER, folders, read
+from core.erp.kernel.words.catalogues import folders
 from core.erp.kernel.workflow import Workflow, workflows
+from core.telemetry.catalogue import PLACEHOLDER, read
 from core.web.frame.templating import Words
 from core.web.records.acts import act_said
 from core.web.records.word_ids import choice_ids, field_ids, filter_ids

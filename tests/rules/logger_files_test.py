@@ -280,7 +280,7 @@ def test_a_workbook_by_the_types_of_its_cells(system_1904: bool) -> None:
 
 def test_a_workbooks_other_sheets_are_said_and_its_file_may_lie() -> None:
     found = read(workbook(decoy=True), name="R-1.xlsx", timezone="UTC")
-    assert "'Details' (1 rows with a date), 'Apart' (1 rows with a date)" in found.doubts[0].message
+    assert "'Details' (1 rows with a date); 'Apart' (1 rows with a date)" in found.doubts[0].message
     for broken in (b"PK\x03\x04 and then nothing", workbook()[:400], b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 90):
         with pytest.raises(BadFile, match="not a workbook that can be read"):
             read(broken)
@@ -306,7 +306,7 @@ def test_a_workbook_that_unpacks_to_too_much_is_refused_by_its_own_process() -> 
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"%PDF-1.7 ...", "a PDF shows the readings and does not hold them as data"),
+        (b"%PDF-1.7 ...", "a PDF shows the readings and does not contain them as data"),
         (b"<html><table><tr><td>2026", "a web page or XML"),
         (b"\x00\x01LTD binary" * 9, "not text"),
         (b"dear sir, the readings are attached", "ends after its heading"),

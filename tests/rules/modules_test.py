@@ -25,7 +25,7 @@ def test_the_modules_are_those_of_the_import_rules_in_their_order() -> None:
     layers = [layer.split(" | ") for layer in contract("Lower rooms never import upper ones")["layers"]]
     rank = {name: len(layers) - number for number, layer in enumerate(layers) for name in layer}
     named = [name for name in modules.NAMES if name.count(".") <= 2]
-    beside = {"core.app", "core.wiring", "core.telemetry"}
+    beside = {"core.app", "core.wiring"}
     assert set(named) == {name for name in rank if name.startswith("core.")} - beside
     ranks = [rank[name] for name in named]
     assert ranks == sorted(ranks), "a module is named before one that it may import"

@@ -9,8 +9,8 @@ import pytest
 from core.erp.exposure.rules.gaps import gap_told
 from core.erp.kernel.errors import Conflict, Refused
 from core.erp.kernel.words import Message, accepted, catalogue, from_json, misfit, render
-from core.erp.kernel.words.catalogues import Template, read
 from core.erp.kernel.words.rendering import SEMICOLON
+from core.telemetry.catalogue import Template, read
 
 AT = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
 

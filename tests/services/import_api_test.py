@@ -265,9 +265,17 @@ def test_a_devices_own_file_is_handed_in_as_with_curl(world: World, url: str) ->
                 "line": 1,
                 "kind": "columns",
                 "message": "not taken, since no measurement or not asked for: 'T1 (C)'",
+                "message_message": {"id": "telemetry.columns_not_taken", "params": {"names": ["'T1 (C)'"]}},
                 "damage": False,
             },
         ]
+        client.headers["Accept-Language"] = "zh-CN"
+        chosen = hand_in("R-2.csv", noted, date_form="mdy", columns="T2 (C)", timezone="UTC", dry_run="true").json()
+        assert [one["message"] for one in chosen["file"]["doubts"]] == ["未采用（不是测量值或未要求）：'T1 (C)'"]
+        refused = hand_in("R-1.csv", b"when,value\n").json()["detail"]
+        assert "其中没有读数：文件在标题行后结束" in refused
+        assert "可读取的有" in refused, "what can be read is told in the reader's language too"
+        del client.headers["Accept-Language"]
         of_then = SimulatedLogger(start=at("08:00").replace(tzinfo=None), days=1)
         for simulated in (report_of(of_then), table_of(of_then)):
             answer = hand_in("R-1.txt", simulated.encode(), timezone="UTC")

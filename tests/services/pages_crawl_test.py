@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from core.erp.kernel.permits import INSIDE
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.words import CHINESE, ENGLISH, catalogue
-from core.erp.kernel.words.catalogues import PLACEHOLDER
+from core.telemetry.catalogue import PLACEHOLDER
 from core.web.desks.simulators.port import Asked
 from core.web.frame.navigation import GROUPS, Place
 from tests.pages import Browser, Importer, pages, text_of

@@ -3,9 +3,10 @@
 import re
 from dataclasses import dataclass
 
+from core.telemetry.message import Message
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.readers.number_formats import Decimal, parse_number, split_unit
-from core.telemetry.readers.text import missing
+from core.telemetry.readers.text import Unreadable, missing
 
 _DIGITS = frozenset("0123456789")
 _NOT_A_NUMBER = frozenset({"nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"})
@@ -26,21 +27,21 @@ _LEAST = {"Cel": -273.15, "[degF]": -459.67, "K": 0.0}
 
 
 _INSTEAD = (
-    (_FAULTS, Reason.DEVICE, "an error in place of a value"),
-    (_MISSING_MARKS, Reason.DISCONNECTED, "no sensor"),
-    (_OUT_OF_RANGE, Reason.OUT_OF_SENSOR_RANGE, "a value beyond its sensor's range"),
+    (_FAULTS, Reason.DEVICE, "telemetry.error_instead"),
+    (_MISSING_MARKS, Reason.DISCONNECTED, "telemetry.no_sensor"),
+    (_OUT_OF_RANGE, Reason.OUT_OF_SENSOR_RANGE, "telemetry.beyond_range"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A value, or None with the quality and reason of a bad reading; `doubt` and `message` say what it was."""
+    """A value, or None with the quality and reason of a bad reading; `doubt` and `said` say what it was."""
 
     value: float | None
     quality: Quality = Quality.GOOD
     reason: str = Reason.NONE
     doubt: str = ""
-    message: str = ""
+    said: Message | None = None
     damage: bool = False
 
 
@@ -51,34 +52,41 @@ def read_cell(text: str, decimal: Decimal, unit: str) -> Cell:
         return cell
     try:
         value = parse_number(bare, decimal)
-    except ValueError as error:
+    except Unreadable as error:
         return _with_unit(bare, decimal, unit, error)
     if value is None:
-        return _bad(Reason.NO_VALUE, f"no value ({bare!r})")
+        return _bad(Reason.NO_VALUE, Message("telemetry.no_value", text=bare))
     if value < _LEAST.get(unit, value):
-        return _bad(Reason.SENTINEL, f"{bare}, colder than anything: an error code", "impossible")
+        return _bad(Reason.SENTINEL, Message("telemetry.colder_than_anything", text=bare), "impossible")
     return Cell(value)
 
 
 def _instead(bare: str) -> Cell | None:
     """What devices write in place of a value; None for anything else."""
     if bare.lower() in _NOT_A_NUMBER:
-        return _bad(Reason.NOT_A_NUMBER, f"no value ({bare!r})")
+        return _bad(Reason.NOT_A_NUMBER, Message("telemetry.no_value", text=bare))
     for form, reason, what in _INSTEAD:
         if form.fullmatch(bare):
-            return _bad(reason, f"{what} ({bare!r})")
-    return _bad(Reason.NO_VALUE, f"no value ({bare!r})") if missing(bare) else None
+            return _bad(reason, Message(what, text=bare))
+    return _bad(Reason.NO_VALUE, Message("telemetry.no_value", text=bare)) if missing(bare) else None
 
 
-def _with_unit(bare: str, decimal: Decimal, unit: str, error: ValueError) -> Cell:
+def _with_unit(bare: str, decimal: Decimal, unit: str, error: Unreadable) -> Cell:
     """A cell that is no number by itself: one with its unit behind it, or nothing that can be read."""
     number, own_unit = split_unit(bare)
     if not own_unit:
-        return Cell(None, Quality.BAD, Reason.NOT_A_NUMBER, "malformed", str(error), damage=True)
+        return Cell(None, Quality.BAD, Reason.NOT_A_NUMBER, "malformed", error.said, damage=True)
     if unit and own_unit != unit:
-        return Cell(None, Quality.BAD, Reason.WRONG_UNIT, "wrong_unit", f"{bare!r} is not in {unit}", damage=True)
+        return Cell(
+            None,
+            Quality.BAD,
+            Reason.WRONG_UNIT,
+            "wrong_unit",
+            Message("telemetry.not_in_unit", text=bare, unit=unit),
+            damage=True,
+        )
     return read_cell(number, decimal, unit)
 
 
-def _bad(reason: str, message: str, kind: str = "no_value") -> Cell:
-    return Cell(None, Quality.BAD, reason, kind, message)
+def _bad(reason: str, said: Message, kind: str = "no_value") -> Cell:
+    return Cell(None, Quality.BAD, reason, kind, said)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
+from core.telemetry.message import Message
 from core.telemetry.readers.csv_frame import CsvTable
 from core.telemetry.readers.csv_mapping import Column, CsvMapping, places
 from core.telemetry.readers.date_formats import offset_of
@@ -87,7 +88,7 @@ def segment(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_")[:64] or "_"
 
 
-def mapping_of(seen: DetectedColumns, stem: str, mapping: CsvMapping) -> tuple[tuple[Column, ...], str]:
+def mapping_of(seen: DetectedColumns, stem: str, mapping: CsvMapping) -> tuple[tuple[Column, ...], Message | None]:
     """The columns of measurements as points import/csv/STEM/COLUMN/QUANTITY, and what must be said of the others.
 
     Taken are those whose heading, unit or cells tell a quantity, else all that hold numbers; of several, the named
@@ -100,8 +101,8 @@ def mapping_of(seen: DetectedColumns, stem: str, mapping: CsvMapping) -> tuple[t
         beside = {_value_beside(seen, place, values) for place in _unit_columns(seen)}
         values = [place for place in values if seen.columns[place].quantity or place in beside]
     if not values:
-        there = ", ".join(f"{column.name!r} ({column.role})" for column in seen.columns)
-        raise NoTable(f"no column of measurements is found among {there}")
+        there = [f"{column.name!r} ({column.role})" for column in seen.columns]
+        raise NoTable(Message("telemetry.no_measurements", there=there))
     units = {_value_beside(seen, place, values): place for place in _unit_columns(seen)}
     out: list[Column] = []
     taken: Counter[str] = Counter()
@@ -128,11 +129,11 @@ def _value_beside(seen: DetectedColumns, unit: int, values: Sequence[int]) -> in
     return nearest[0] if nearest else -1
 
 
-def _left_out(seen: DetectedColumns, values: Sequence[int]) -> str:
+def _left_out(seen: DetectedColumns, values: Sequence[int]) -> Message | None:
     plain = (Role.TIME, Role.NUMBER, Role.EVENT, Role.UNIT)
     names = [
         f"{column.name[:_SHOWN]!r}"
         for place, column in enumerate(seen.columns)
         if place not in values and column.role not in plain and column.name
     ]
-    return f"not taken, since no measurement or not asked for: {', '.join(names)}" if names else ""
+    return Message("telemetry.columns_not_taken", names=names) if names else None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 
+from core.telemetry.message import Message
 from core.telemetry.readers.report import DeviceDay, Limit, Sample
 from core.telemetry.readers.text import Doubt
 from core.telemetry.readers.tree import Node
@@ -32,32 +33,32 @@ def end_doubts(
     if root.text("Sig") is not None:
         return
     last = max((number for number, line in enumerate(lines, start=1) if line.strip()), default=0)
-    yield Doubt(last, "unsigned", "the report ends here without its signature")
+    yield Doubt(last, "unsigned", Message("telemetry.report_unsigned"))
     for sign in _signs(root, lines, samples, days, claim):
-        yield Doubt(last, "truncated", f"cut short: {sign}", damage=True)
+        yield Doubt(last, "truncated", Message("telemetry.cut_short", sign=sign), damage=True)
         return
 
 
 def _signs(
     root: Node, lines: Sequence[str], samples: Sequence[Sample], days: Sequence[DeviceDay], claim: Claim
-) -> Iterator[str]:
+) -> Iterator[Message]:
     """What shows that an unsigned report is not whole, the plainest first."""
     if not any(root.get(name) for name in _RECORDS):
-        yield "nothing but the configuration is there"
+        yield Message("telemetry.configuration_only")
     if lines[-1].strip():
-        yield "the last line has no end"
+        yield Message("telemetry.last_line_open")
     if root.get("Cert") or root.get("Sig Cert"):
-        yield "it has a certificate and no signature"
+        yield Message("telemetry.certificate_unsigned")
     if claim.interval and not samples:
-        yield "it logged, and there is no log"
+        yield Message("telemetry.log_missing")
     newest = max((sample.at for sample in samples), default=None)
     if newest and claim.created and claim.created - newest > 2 * (claim.interval or _USUAL_INTERVAL):
-        yield f"the log ends {newest:%Y-%m-%d %H:%M}, the report was made {claim.created:%Y-%m-%d %H:%M}"
+        yield Message("telemetry.log_ends_early", end=_minute(newest), made=_minute(claim.created))
     kept = root.text("Conf", "Report history length")
     full = kept is not None and kept.isdigit() and len(days) >= int(kept)
     oldest = min((day.day for day in days), default=None)
     if not samples and oldest and claim.activated and oldest > claim.activated.date() and not full:
-        yield f"the history goes back to {oldest}, the device was started {claim.activated.date()}"
+        yield Message("telemetry.history_short", first=oldest, started=claim.activated.date())
 
 
 def section_doubts(root: Node) -> Iterator[Doubt]:
@@ -65,12 +66,12 @@ def section_doubts(root: Node) -> Iterator[Doubt]:
     for name in _SECTIONS:
         for number, section in enumerate(root.all(name)):
             if number and name != "Data":
-                yield Doubt(section.line, "second", f"a second {name!r} section is not read", damage=True)
+                yield Doubt(section.line, "second", Message("telemetry.second_section", name=name), damage=True)
             elif number:
-                yield Doubt(section.line, "second", "a second log, read as if it went on")
+                yield Doubt(section.line, "second", Message("telemetry.second_log"))
             elif not section.children and not section.rows:
-                message = f"there is nothing in {name!r}: what belongs to it must be indented"
-                yield Doubt(section.line, "malformed", message, damage=name != "Data")
+                empty = Message("telemetry.section_empty", name=name)
+                yield Doubt(section.line, "malformed", empty, damage=name != "Data")
 
 
 def day_doubts(days: Sequence[DeviceDay]) -> Iterator[Doubt]:
@@ -79,7 +80,7 @@ def day_doubts(days: Sequence[DeviceDay]) -> Iterator[Doubt]:
     for day in days:
         first = seen.setdefault(day.day, day)
         if first is not day:
-            yield Doubt(day.line, "duplicate", f"{day.day} is noted again (first on line {first.line})")
+            yield Doubt(day.line, "duplicate", Message("telemetry.day_again", day=day.day, line=first.line))
 
 
 def mark_doubts(samples: Sequence[Sample], judged: int, limits: Sequence[Limit]) -> Iterator[Doubt]:
@@ -92,8 +93,7 @@ def mark_doubts(samples: Sequence[Sample], judged: int, limits: Sequence[Limit])
         if (value := sample.values[judged]) is not None and any(limit.out(value) for limit in limits) != sample.flagged
     ]
     if odd:
-        message = f"the device marks {len(odd)} reading(s), this the first, otherwise than its limits say"
-        yield Doubt(odd[0].line, "marks", message)
+        yield Doubt(odd[0].line, "marks", Message("telemetry.marks_otherwise", count=len(odd)))
 
 
 def time_doubts(samples: Sequence[Sample], created: datetime | None) -> Iterator[Doubt]:
@@ -103,15 +103,16 @@ def time_doubts(samples: Sequence[Sample], created: datetime | None) -> Iterator
     if created is not None:
         latest = datetime.combine(created.date() + timedelta(days=2), time(0, 0), created.tzinfo)
     for sample in samples:
-        stamp = f"{sample.at:%Y-%m-%d %H:%M}"
+        stamp = _minute(sample.at)
         twin = seen.setdefault(sample.at, sample)
         if twin is not sample:
             same = twin.values == sample.values
-            kind, word = ("duplicate", "again with the same value") if same else ("conflict", "again, another value")
-            yield Doubt(sample.line, kind, f"{stamp} {word} (first on line {twin.line})")
+            kind, said = (
+                ("duplicate", "telemetry.time_again") if same else ("conflict", "telemetry.time_again_otherwise")
+            )
+            yield Doubt(sample.line, kind, Message(said, time=stamp, line=twin.line))
         if not _FIRST_YEAR <= sample.at.year <= _LAST_YEAR or (latest is not None and sample.at > latest):
-            message = f"{stamp} cannot be: before {_FIRST_YEAR} or after the report was made"
-            yield Doubt(sample.line, "absurd_time", message)
+            yield Doubt(sample.line, "absurd_time", Message("telemetry.absurd_time", time=stamp, year=_FIRST_YEAR))
     yield from _steps_back(samples)
 
 
@@ -122,5 +123,9 @@ def _steps_back(samples: Sequence[Sample]) -> Iterator[Doubt]:
         ordered = samples[::-1]
     for before, sample in pairwise(ordered):
         if sample.at < before.at:
-            message = f"the clock steps back from {before.at:%Y-%m-%d %H:%M} to {sample.at:%Y-%m-%d %H:%M}"
-            yield Doubt(sample.line, "step_back", message)
+            back = Message("telemetry.step_back", before=_minute(before.at), after=_minute(sample.at))
+            yield Doubt(sample.line, "step_back", back)
+
+
+def _minute(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M}"

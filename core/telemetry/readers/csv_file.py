@@ -15,6 +15,7 @@ import msgspec
 
 from core.telemetry.batch import Gap
 from core.telemetry.compact import PointReadings, Readings, State, Values
+from core.telemetry.message import Message
 from core.telemetry.quality import Quality, Reason
 from core.telemetry.readers.cells import Cell, read_cell
 from core.telemetry.readers.columns import DetectedColumns, detect_columns, mapping_of
@@ -24,7 +25,7 @@ from core.telemetry.readers.headings import Role
 from core.telemetry.readers.instants import Instants, WallTimes
 from core.telemetry.readers.number_formats import LEAST_GROUPED, Decimal, decimal_of, grouped, split_unit
 from core.telemetry.readers.table_checks import check_duplicates, check_fractions, check_times, silences
-from core.telemetry.readers.text import SIMULATED, BadFile, Doubt, NoTable, read_text
+from core.telemetry.readers.text import SIMULATED, BadFile, Doubt, NoTable, read_text, what_of
 from core.telemetry.readers.wall_time import parse_wall, resolve, zone_named
 from core.telemetry.reading import Reading
 
@@ -113,19 +114,19 @@ def parse_csv(text: str, mapping: CsvMapping, edge_at: datetime, stem: str = _TA
     check_mapping(mapping, seen.names, table.heading or 1)
     doubts = [Doubt(table.heading or table.first, kind, message) for kind, message in table.doubts]
     if any(line.strip() for line in table.above[mapping.skip_lines :]):
-        lines = f"the lines up to {len(table.above)} are not part of the table, and left out"
-        doubts.append(Doubt(mapping.skip_lines + 1, "preamble", lines))
+        above = Message("telemetry.lines_above", line=len(table.above))
+        doubts.append(Doubt(mapping.skip_lines + 1, "preamble", above))
     if any(SIMULATED in line for line in table.above):
         mapping = msgspec.structs.replace(mapping, simulated=True)
-        doubts.append(Doubt(1, "simulated", "no device wrote this: its readings are marked as simulated"))
+        doubts.append(Doubt(1, "simulated", Message("telemetry.simulated")))
     if not mapping.values:
         if not table.sample:
-            raise NoTable("there is no reading in it: it ends after its heading", table.heading)
+            raise NoTable(Message("telemetry.nothing_below_heading"), table.heading)
         values, others = mapping_of(seen, stem, mapping)
         mapping = msgspec.structs.replace(mapping, values=values)
-        if others:
+        if others is not None:
             doubts.append(Doubt(table.heading or table.first, "columns", others))
-    if table.time_form.doubt:
+    if table.time_form.doubt is not None:
         doubts.append(Doubt(table.first, "date_order", table.time_form.doubt))
     return _read(_Reading(table, seen, mapping, edge_at, doubts))
 
@@ -174,14 +175,13 @@ def _zone(run: _Reading, walls: WallTimes) -> tuple[tzinfo, str]:
             and naive is not None
             and naive.replace(tzinfo=detected) != naive.replace(tzinfo=zone_named(given))
         ):
-            message = f"the file says {run.seen.zone_text!r}: that holds, and not {given}"
-            run.doubts.append(Doubt(first, "zone", message))
+            own = Message("telemetry.zone_of_file", zone=run.seen.zone_text, given=given)
+            run.doubts.append(Doubt(first, "zone", own))
         return detected, f"{detected} ({run.seen.zone_text})"
     if given is not None:
         return zone_named(given), given
     if naive is not None:
-        message = f"its times have no offset and no time zone is given: taken as {ASSUMED_ZONE}"
-        run.doubts.append(Doubt(first, "assumed_zone", message))
+        run.doubts.append(Doubt(first, "assumed_zone", Message("telemetry.zone_assumed", zone=ASSUMED_ZONE)))
         return zone_named(ASSUMED_ZONE), f"{ASSUMED_ZONE} (assumed)"
     return zone_named(ASSUMED_ZONE), "offsets in the file"
 
@@ -202,15 +202,15 @@ def _rows(run: _Reading) -> _Rows:
     once = _CellCache()
     for line, cells in table.records():
         if len(cells) > width and any(cell.strip() for cell in cells[width:]):
-            doubts.append(Doubt(line, "malformed_row", f"{len(cells)} columns, {width} expected", damage=True))
+            doubts.append(_of_another_width(line, len(cells), width))
             continue
         try:
             wall = parse_wall(table.stamp(cells), form)
         except IndexError:
-            doubts.append(Doubt(line, "malformed_row", f"{len(cells)} columns, {width} expected", damage=True))
+            doubts.append(_of_another_width(line, len(cells), width))
             continue
         except ValueError as error:
-            _without_time(run, line, cells, str(error))
+            _without_time(run, line, cells, what_of(error))
             continue
         if notes and (noted := _noted(cells, notes)):
             out.noted[len(out.lines)] = noted
@@ -221,6 +221,11 @@ def _rows(run: _Reading) -> _Rows:
             if unit is not None:
                 out.units[column].append(once[cells[unit]] if unit < len(cells) else "")
     return out
+
+
+def _of_another_width(line: int, there: int, width: int) -> Doubt:
+    said = Message("telemetry.columns_unexpected", count=there, wanted=width)
+    return Doubt(line, "malformed_row", said, damage=True)
 
 
 class _CellCache(dict[str, str]):
@@ -238,12 +243,12 @@ def _noted(cells: Sequence[str], notes: Sequence[tuple[int, str]]) -> str:
     return "; ".join(f"{name}: {text}" for name, text in found if text)
 
 
-def _without_time(run: _Reading, line: int, cells: Sequence[str], why: str) -> None:
+def _without_time(run: _Reading, line: int, cells: Sequence[str], why: str | Message) -> None:
     """A row without a time is the headings again, or damaged."""
     if tuple(cell.strip() for cell in cells) == run.table.names:
-        run.doubts.append(Doubt(line, "heading", "the headings again"))
+        run.doubts.append(Doubt(line, "heading", Message("telemetry.headings_again")))
         return
-    run.doubts.append(Doubt(line, "malformed_row", f"no time ({why})", damage=True))
+    run.doubts.append(Doubt(line, "malformed_row", Message("telemetry.no_time", why=why), damage=True))
 
 
 def _column(run: _Reading, rows: _Rows, instants: Instants, index: int, column: Column) -> tuple[Values, "array[int]"]:
@@ -266,12 +271,13 @@ def _column(run: _Reading, rows: _Rows, instants: Instants, index: int, column: 
             cell = _not_there(column)
         else:
             cell = cell_of(text) if unit == column.unit else _of_another_unit(column, beside or "")
-        if cell.doubt:
-            run.doubts.append(Doubt(line, cell.doubt, cell.message, cell.damage))
+        if cell.said is not None:
+            run.doubts.append(Doubt(line, cell.doubt, cell.said, cell.damage))
         elif not apart and text is not None and len(text) >= LEAST_GROUPED and grouped(text, decimal):
             apart = True
-            message = f"{column.column!r}: {text.strip()!r} is read as {cell.value:.10g}, its thousands apart"
-            run.doubts.append(Doubt(line, "thousands", message))
+            value = f"{cell.value:.10g}"
+            said = Message("telemetry.thousands_apart", column=str(column.column), text=text.strip(), value=value)
+            run.doubts.append(Doubt(line, "thousands", said))
         lines.append(line)
         out.add(instants.at[place], *_made(column, cell, instants.doubts.get(place, "")))
     return out, lines
@@ -279,16 +285,18 @@ def _column(run: _Reading, rows: _Rows, instants: Instants, index: int, column: 
 
 def _read_cell(text: str, decimal: Decimal, column: Column) -> Cell:
     cell = read_cell(text, decimal, column.unit)
-    return replace(cell, message=f"{column.column!r}: {cell.message}") if cell.doubt else cell
+    if cell.said is None:
+        return cell
+    return replace(cell, said=Message("telemetry.in_column", column=str(column.column), what=cell.said))
 
 
 def _not_there(column: Column) -> Cell:
-    message = f"no column {column.column!r} in this line"
+    message = Message("telemetry.no_column_in_line", column=str(column.column))
     return Cell(None, Quality.BAD, Reason.NO_VALUE, "malformed", message, damage=True)
 
 
 def _of_another_unit(column: Column, beside: str) -> Cell:
-    message = f"the unit is {beside!r}, not {column.unit}"
+    message = Message("telemetry.other_unit", unit=beside, wanted=column.unit)
     return Cell(None, Quality.BAD, Reason.WRONG_UNIT, "wrong_unit", message, damage=True)
 
 
@@ -297,7 +305,7 @@ def _decimal(rows: _Rows, column: Column, index: int) -> Decimal:
         cells = zip(rows.lines, rows.cells[index], strict=True)
         return decimal_of((line, split_unit(cell)[0]) for line, cell in cells if cell and "," in cell)
     except BadFile as error:
-        raise BadFile(f"column {column.column!r}: {error.message}", error.line) from error
+        raise BadFile(Message("telemetry.in_column", column=str(column.column), what=error.said), error.line) from error
 
 
 def _made(column: Column, cell: Cell, doubt: str) -> tuple[float | None, State]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from core.telemetry.message import Message
 from core.telemetry.readers.csv_lines import Record, dated_delimiter, named_delimiter, records, sniff
 from core.telemetry.readers.csv_mapping import CsvMapping, places
 from core.telemetry.readers.date_formats import is_clock, is_day, is_stamp
@@ -37,7 +38,7 @@ class CsvTable:
     heading: int
     first: int
     above: tuple[str, ...] = ()
-    doubts: tuple[tuple[str, str], ...] = ()
+    doubts: tuple[tuple[str, Message], ...] = ()
     """What must be said of the frame: kind and message."""
     sample: tuple[Record, ...] = field(default=())
     """The first rows."""
@@ -68,7 +69,7 @@ def open_table(text: str, mapping: CsvMapping) -> CsvTable:
             delimiter, skip = sniff(text, skip)
     rows = list(islice(records(text, delimiter, skip, strict=False), _SNIFFED_ROWS))
     if not rows:
-        raise NoTable("the file is empty")
+        raise NoTable(Message("telemetry.file_empty"))
     table = _framed(text, delimiter, rows, mapping)
     table = replace(table, sample=tuple(islice(table.records(), _SNIFFED_ROWS)))
     if mapping.time_format is not None:
@@ -208,13 +209,13 @@ def _of_units(cells: Sequence[str]) -> bool:
 
 def _named(
     rows: Sequence[Record], heading: int, begin: int, first: Record
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, str], ...]]:
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, Message], ...]]:
     """The columns' names, the units in a row below them, and what must be said of them."""
     if heading < 0:
         width = len(first[1])
         return tuple(str(place + 1) for place in range(width)), ("",) * width, ()
     names = [cell.strip() for cell in rows[heading][1]]
-    doubts: list[tuple[str, str]] = []
+    doubts: list[tuple[str, Message]] = []
     if begin < len(rows):
         names, doubts = _above_their_columns(names, [cells for _, cells in rows[begin : begin + 20]], rows[heading][0])
     beside = next((cells for _, cells in rows[heading + 1 : begin] if _of_units(cells)), [])
@@ -224,7 +225,7 @@ def _named(
 
 def _above_their_columns(
     names: list[str], rows: Sequence[Sequence[str]], line: int
-) -> tuple[list[str], list[tuple[str, str]]]:
+) -> tuple[list[str], list[tuple[str, Message]]]:
     """The names at their columns' places. Some programs space headings with more delimiters than their rows.
 
     Raises BadFile where names and columns do not fit each other.
@@ -237,8 +238,8 @@ def _above_their_columns(
     if not unnamed or not empty or min(empty) < min(unnamed):
         return names, []
     if sum(used) != sum(named):
-        raise BadFile("the headings do not stand above the columns: name the columns by their numbers", line)
+        raise BadFile(Message("telemetry.headings_misplaced"), line)
     words = iter(name for name in names if name)
     return [next(words) if place else "" for place in used], [
-        ("shifted_headings", "there are more delimiters between the headings than between the cells: taken in order")
+        ("shifted_headings", Message("telemetry.headings_shifted"))
     ]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
+from core.telemetry.message import Message
 from core.telemetry.readers.date_formats import is_stamp
 from core.telemetry.readers.text import BadFile, NoTable, lines_of
 
@@ -47,7 +48,7 @@ def sniff(text: str, skip: int) -> tuple[str, int]:
     lines = [_QUOTED.sub("", line) for line in lines_of(text[:_SNIFFED_LETTERS])[skip : skip + _SNIFFED_LINES]]
     filled = [line for line in lines if line.strip()]
     if not filled:
-        raise NoTable("the file is empty")
+        raise NoTable(Message("telemetry.file_empty"))
 
     def alike(delimiter: str) -> int:
         """How many lines have the commonest number of them."""
@@ -55,7 +56,7 @@ def sniff(text: str, skip: int) -> tuple[str, int]:
 
     best = max(_DELIMITERS, key=alike)
     if not alike(best):
-        raise NoTable(f"no delimiter found in {filled[0][:60]!r}: give it (one of ; , | or tab)", skip + 1)
+        raise NoTable(Message("telemetry.no_delimiter", text=filled[0][:60]), skip + 1)
     return best, skip + next(index for index, line in enumerate(lines) if best in line)
 
 
@@ -71,4 +72,4 @@ def records(text: str, delimiter: str, skip: int, *, strict: bool = True) -> Ite
                 yield line, cells
             line = skip + reader.line_num + 1
     except csv.Error as error:
-        raise BadFile(f"broken table: {error}", skip + reader.line_num) from error
+        raise BadFile(Message("telemetry.table_broken", why=str(error)), skip + reader.line_num) from error

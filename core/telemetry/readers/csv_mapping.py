@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from core.telemetry.address import BadAddress, check_point
+from core.telemetry.message import Message
 from core.telemetry.readers.text import BadFile
 from core.telemetry.readers.wall_time import Ambiguous
 
@@ -61,21 +62,21 @@ def check_mapping(mapping: CsvMapping, names: Sequence[str], line: int) -> None:
     """Every fault of the mapping at once. Raises BadFile with the headings' line."""
     units = tuple(column.unit_column for column in mapping.values if column.unit_column is not None)
     wanted = (*mapping.time, *(column.column for column in mapping.values), *units, *mapping.columns)
-    there = ", ".join(repr(name) for name in names)
-    faults = [f"no column {name!r} (there are {there})" for name in wanted if not places(name, names)]
+    faults = [Message("telemetry.no_column", name=str(name), there=names) for name in wanted if not places(name, names)]
     for name in dict.fromkeys(wanted):
         if len(found := places(name, names)) > 1:
-            numbers = ", ".join(str(place + 1) for place in found)
-            faults.append(f"several columns are called {name!r}: give the number, one of {numbers}")
+            numbers = [place + 1 for place in found]
+            faults.append(Message("telemetry.columns_of_one_name", name=str(name), numbers=numbers))
     for column in mapping.values:
         try:
             check_point(column.point)
         except BadAddress as error:
-            faults.append(str(error))
+            faults.append(Message("telemetry.bad_address", why=str(error)))
         if column.to_unit not in (None, column.unit) and (column.unit, column.to_unit) not in CONVERSIONS:
-            faults.append(f"{column.column!r}: cannot convert {column.unit!r} to {column.to_unit!r}")
+            told = {"column": str(column.column), "unit": column.unit, "wanted": str(column.to_unit)}
+            faults.append(Message("telemetry.not_convertible", **told))
     if faults:
-        raise BadFile("; ".join(faults), line)
+        raise BadFile(Message("telemetry.mapping_unfit", faults=faults), line)
 
 
 def places(wanted: str | int, names: Sequence[str]) -> list[int]:
@@ -90,5 +91,5 @@ def index_of(wanted: str | int, names: Sequence[str]) -> int:
     """Where the column is. Raises BadFile where it is not."""
     found = next(iter(places(wanted, names)), None)
     if found is None:
-        raise BadFile(f"no column {wanted!r}")
+        raise BadFile(Message("telemetry.no_such_column", name=str(wanted)))
     return found

@@ -13,7 +13,8 @@ from functools import lru_cache
 from itertools import pairwise
 from statistics import mode
 
-from core.telemetry.readers.text import BadFile
+from core.telemetry.message import Message
+from core.telemetry.readers.text import BadFile, Unreadable
 
 
 class DateOrder(StrEnum):
@@ -24,17 +25,24 @@ class DateOrder(StrEnum):
     MDY = "mdy"
 
     @property
-    def spelt(self) -> str:
+    def spelt(self) -> Message:
         """For people."""
-        return {"ymd": "year, month, day", "dmy": "day, month, year", "mdy": "month, day, year"}[self.value]
+        return _SPELT[self.value]
+
+
+_SPELT = {
+    "ymd": Message("telemetry.order_ymd"),
+    "dmy": Message("telemetry.order_dmy"),
+    "mdy": Message("telemetry.order_mdy"),
+}
 
 
 class AmbiguousDates(BadFile):
     """The dates can be read in several orders; `choices` are those among which somebody must choose."""
 
     def __init__(self, stamp: str, choices: Sequence[DateOrder]) -> None:
-        days = " or ".join(f"{when(stamp, order):%Y-%m-%d} ({order}: {order.spelt})" for order in choices)
-        super().__init__(f"{stamp!r} can be {days}, and the file does not tell: say the order of its dates")
+        days = [_as_day(stamp, order) for order in choices]
+        super().__init__(Message("telemetry.dates_ambiguous", text=stamp, days=days))
         self.choices = tuple(choices)
 
 
@@ -43,7 +51,7 @@ class ChosenOrder:
     """The order of a column's dates, and what must be said of it."""
 
     order: DateOrder
-    doubt: str = ""
+    doubt: Message | None = None
 
 
 _MARK = r"[AP]\.?M\.?|上午|下午|午前|午後|오전|오후|fm|em"
@@ -115,10 +123,10 @@ def when(text: str, order: DateOrder) -> datetime:
     """
     match = _STAMP.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text.strip()!r} is no date and time")
+        raise Unreadable("telemetry.no_date_and_time", text=text.strip())
     day = _day(*match.group("a", "b", "c", "year", "d", "m", "m2", "d2", "y"), order)
     if day is None:
-        raise ValueError(f"{text.strip()!r} is no date in the order {order.spelt}")
+        raise Unreadable("telemetry.no_date_in_order", text=text.strip(), order=order.spelt)
     at = datetime(day.year, day.month, day.day) + _of_day(match)  # noqa: DTZ001 - the caller gives the zone
     return at.replace(tzinfo=offset_of(match["offset"])) if match["offset"] else at
 
@@ -127,10 +135,10 @@ def offset_of(text: str) -> timezone:
     """The offset that `+01:00`, `GMT-4`, `UTC` or `Z` names. Raises ValueError for none that clocks have."""
     match = re.fullmatch(r"(?:UTC|GMT|Z)?\s*(?:([+-])(\d{1,2})(?::?(\d\d))?)?", text.strip(), re.IGNORECASE)
     if match is None or not text.strip():
-        raise ValueError(f"{text!r} is no offset from UTC")
+        raise Unreadable("telemetry.no_offset", text=text)
     size = timedelta(hours=int(match[2] or 0), minutes=int(match[3] or 0))
     if size > timedelta(hours=14):
-        raise ValueError(f"{text!r} is no offset that clocks have")
+        raise Unreadable("telemetry.no_clocks_offset", text=text)
     return timezone(-size if match[1] == "-" else size)
 
 
@@ -151,21 +159,21 @@ def order_of(stamps: Sequence[str]) -> ChosenOrder | None:
     if len(best) == 1:
         return ChosenOrder(best[0])
     if best == [DateOrder.DMY, DateOrder.MDY] and all(match["sep"] == "." for match in matches):
-        return ChosenOrder(
-            DateOrder.DMY, f"{matches[0][0]!r} is taken as day, month, year: no country writes month.day.year"
-        )
+        return ChosenOrder(DateOrder.DMY, Message("telemetry.dates_day_first", text=matches[0][0]))
     dated = [match[0] for match, orders in zip(matches, fitting, strict=True) if set(best) <= orders]
     if not dated:
-        raise BadFile(f"its dates stand in several orders ({matches[0][0]!r}, {matches[-1][0]!r}): say which counts")
+        raise BadFile(Message("telemetry.dates_of_several_orders", first=matches[0][0], last=matches[-1][0]))
     steady = _most_regular({order: [when(stamp, order).replace(tzinfo=None) for stamp in dated] for order in best})
     if steady is None:
         raise AmbiguousDates(dated[0], best)
-    others = ", ".join(f"{when(dated[0], order):%Y-%m-%d} ({order})" for order in best if order is not steady)
-    return ChosenOrder(
-        steady,
-        f"{dated[0]!r} is taken as {when(dated[0], steady):%Y-%m-%d} ({steady}: {steady.spelt}), since only so the "
-        f"rows follow each other regularly; by the date alone it could be {others}",
-    )
+    others = [_as_day(dated[0], order) for order in best if order is not steady]
+    day = _as_day(dated[0], steady)
+    return ChosenOrder(steady, Message("telemetry.dates_by_steps", text=dated[0], day=day, others=others))
+
+
+def _as_day(stamp: str, order: DateOrder) -> Message:
+    """Which day the date is in that order."""
+    return Message("telemetry.day_in_order", day=f"{when(stamp, order):%Y-%m-%d}", order=order.value, spelt=order.spelt)
 
 
 def _most_regular(walls: dict[DateOrder, list[datetime]]) -> DateOrder | None:
@@ -251,7 +259,7 @@ def _hour(match: re.Match[str]) -> int | None:
 def _of_day(match: re.Match[str]) -> timedelta:
     hour = _hour(match)
     if hour is None:
-        raise ValueError(f"{match[0]!r} is no time of day")
+        raise Unreadable("telemetry.no_time_of_day", text=match[0])
     fraction = int((match["fraction"] or "").ljust(6, "0"))
     return timedelta(
         hours=hour, minutes=int(match["minute"] or 0), seconds=int(match["second"] or 0), microseconds=fraction

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from core.telemetry.compact import Readings
+from core.telemetry.message import Message
 from core.telemetry.quality import Quality
 from core.telemetry.readers.cells import read_cell
 from core.telemetry.readers.columns import segment
@@ -48,18 +49,18 @@ def parse_ems(text: str, stem: str, mapping: CsvMapping, edge_at: datetime) -> C
     try:
         found = list(enumerate(_walk(json.loads(text), {}, 0), start=1))
     except (ValueError, RecursionError) as error:
-        raise NoTable(f"broken JSON: {error}") from error
+        raise NoTable(Message("telemetry.json_broken", why=str(error))) from error
     if not found:
-        raise NoTable("JSON, but none of an equipment monitoring system: no record has TVC, TAMB or HAMB")
+        raise NoTable(Message("telemetry.json_of_no_monitor"))
     doubts: list[Doubt] = []
     records = list(_timed(found, doubts))
     device = _the_one(found, ("LSER", "ESER", "ASER"))
     keys = [str(key).upper() for key in mapping.columns] or list(_TAKEN)
     if unknown := [key for key in keys if key not in MEASURED]:
-        raise BadFile(f"{', '.join(unknown)}: none of {', '.join(MEASURED)}")
+        raise BadFile(Message("telemetry.keys_unknown", keys=unknown, known=list(MEASURED)))
     others = sorted({key for _, fields in found for key in fields if key in MEASURED and key not in keys})
     if others:
-        doubts.append(Doubt(1, "columns", f"not taken, since not asked for: {', '.join(others)}"))
+        doubts.append(Doubt(1, "columns", Message("telemetry.keys_not_taken", names=others)))
     walls = WallTimes(record.at for record in records)
     instants = resolve(walls, zone_named("UTC"), Ambiguous.ORDER, edge_at)
     columns = [
@@ -110,16 +111,20 @@ def _walk(data: object, around: Mapping[str, Any], depth: int) -> Iterator[dict[
 def _timed(found: Sequence[tuple[int, dict[str, Any]]], doubts: list[Doubt]) -> Iterator[_Record]:
     """The records that have an absolute time; the others are doubts. Raises BadFile where none has one."""
     if not any(fields.get(_TIME) for _, fields in found):
-        raise BadFile(
-            f"its records have only times since the logger was started ({_SINCE}), no absolute ones ({_TIME}): export "
-            "them from the monitoring device or platform, which adds them"
-        )
+        raise BadFile(Message("telemetry.times_since_start", since=_SINCE, time=_TIME))
     for number, fields in found:
         stamp = str(fields.get(_TIME) or "")
         if fits(stamp, ISO):
             yield _Record(number, parse_wall(stamp, ISO), fields)
         else:
-            doubts.append(Doubt(number, "malformed_row", f"record {number}: no time ({_TIME} {stamp!r})", damage=True))
+            doubts.append(
+                Doubt(
+                    number,
+                    "malformed_row",
+                    Message("telemetry.record_without_time", number=number, key=_TIME, text=stamp),
+                    damage=True,
+                )
+            )
 
 
 def _the_one(found: Sequence[tuple[int, dict[str, Any]]], keys: Sequence[str]) -> str:
@@ -127,7 +132,7 @@ def _the_one(found: Sequence[tuple[int, dict[str, Any]]], keys: Sequence[str]) -
     for key in keys:
         numbers = list(dict.fromkeys(str(fields[key]) for _, fields in found if fields.get(key)))
         if len(numbers) > 1:
-            raise BadFile(f"records of several devices ({', '.join(numbers[:5])}): give each in a file of its own")
+            raise BadFile(Message("telemetry.several_devices", numbers=numbers[:5]))
         if numbers:
             return numbers[0]
     return ""
@@ -136,8 +141,9 @@ def _the_one(found: Sequence[tuple[int, dict[str, Any]]], keys: Sequence[str]) -
 def _reading(record: _Record, at: datetime, column: Column, edge_at: datetime, doubts: list[Doubt]) -> Reading:
     value = record.fields.get(str(column.column))
     cell = read_cell("" if value is None else str(value), ".", column.unit)
-    if cell.doubt:
-        doubts.append(Doubt(record.number, cell.doubt, f"{column.column}: {cell.message}", cell.damage))
+    if cell.said is not None:
+        said = Message("telemetry.in_column", column=str(column.column), what=cell.said)
+        doubts.append(Doubt(record.number, cell.doubt, said, cell.damage))
     return Reading(
         point=column.point,
         at=at,

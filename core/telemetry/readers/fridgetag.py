@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from pathlib import Path
 
+from core.telemetry.message import Message
 from core.telemetry.readers import limits as limit_rules
 from core.telemetry.readers.completeness import Claim, day_doubts, end_doubts, mark_doubts, section_doubts, time_doubts
 from core.telemetry.readers.log import read_log
@@ -22,7 +23,7 @@ from core.telemetry.readers.report import (
     Totals,
 )
 from core.telemetry.readers.signature import Authenticity, authenticity_of
-from core.telemetry.readers.text import SIMULATED, BadFile, lines_of, parse_time, read_text
+from core.telemetry.readers.text import SIMULATED, BadFile, lines_of, of_key, parse_time, read_text
 from core.telemetry.readers.tree import Node, parse_tree
 from core.telemetry.readers.values import Values
 
@@ -49,11 +50,9 @@ def parse_fridgetag(text: str, zone: tzinfo | None = None) -> Report:
         root.get("Conf") is None and root.get("Hist") is None and root.get("Data") is None
     ):
         first = next((number for number, line in enumerate(lines, start=1) if line.strip()), 1)
-        raise BadFile(
-            "not a Fridge-tag or Q-tag report: no 'Device:' with a 'Conf:', 'Hist:' or 'Data:' section", first
-        )
+        raise BadFile(Message("telemetry.no_report"), first)
     if len(root.all("Device")) > 1:
-        raise BadFile("a second report begins here: give each in a file of its own", root.all("Device")[1].line)
+        raise BadFile(Message("telemetry.second_report"), root.all("Device")[1].line)
     return _Parser(root, lines, Values(zone, doubts)).report()
 
 
@@ -91,10 +90,10 @@ class _Parser:
         authenticity = authenticity_of(self.lines)
         if authenticity is Authenticity.ALTERED:
             line = root.all("Sig")[-1].line if root.all("Sig") else 0
-            self.values.doubt(line, "altered", "the signature does not fit: the text was changed after it was signed")
+            self.values.doubt(line, "altered", Message("telemetry.signature_unfit"))
         simulated = SIMULATED in (root.text("Device") or "")
         if simulated:
-            self.values.doubt(1, "simulated", "no device wrote this: its readings are marked as simulated")
+            self.values.doubt(1, "simulated", Message("telemetry.simulated"))
         self.values.doubts += section_doubts(root)
         self.values.doubts += end_doubts(root, self.lines, samples, days, claim)
         self.values.doubts += time_doubts(samples, created)
@@ -143,9 +142,8 @@ class _Parser:
         node = self.root.get("Conf", "Temp unit")
         word = node.value.strip().lstrip("°").upper() if node else "C"
         if word not in ("C", "F", "CELSIUS", "FAHRENHEIT"):
-            self.values.doubt(
-                node.line if node else 0, "malformed", f"Temp unit {word!r} is neither C nor F: taken as C", damage=True
-            )
+            said = Message("telemetry.temperature_unit", text=word)
+            self.values.doubt(node.line if node else 0, "malformed", said, damage=True)
         return FAHRENHEIT if word.startswith("F") else CELSIUS
 
     # -- the device's own record -------------------------------------------------------------------------------
@@ -158,7 +156,7 @@ class _Parser:
             try:
                 day = parse_time(stamp.value, self.values.dates).date()
             except ValueError as error:
-                self.values.doubt(stamp.line, "malformed", f"Date: {error}", damage=True)
+                self.values.doubt(stamp.line, "malformed", of_key("Date", error), damage=True)
                 continue
             alarms = node.get("Alarm")
             timeouts = {

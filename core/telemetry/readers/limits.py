@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from core.telemetry.message import Message
 from core.telemetry.readers.report import AlarmKind, Limit, Sample, Side
-from core.telemetry.readers.text import Doubt, number
+from core.telemetry.readers.text import Doubt, number, what_of
 from core.telemetry.readers.tree import Node
 
 _TYPES = {
@@ -27,20 +28,28 @@ def limits_of(root: Node, unit: str) -> tuple[tuple[Limit, ...], list[Doubt]]:
     for node in nodes:
         if not node.children:
             if node.value:
-                message = f"alarm limit {node.key}: {node.value!r} is not understood"
-                doubts.append(Doubt(node.line, "malformed", message, damage=True))
+                said = Message("telemetry.limit_unclear", key=node.key, text=node.value)
+                doubts.append(Doubt(node.line, "malformed", said, damage=True))
             continue
         try:
             kind = _whole(node, "Type", "Alarm type", "Typ")
             threshold, minutes = _number(node, "T AL"), _number(node, "t AL")
         except ValueError as error:
-            doubts.append(Doubt(node.line, "malformed", f"alarm limit {node.key}: {error}", damage=True))
+            doubts.append(
+                Doubt(
+                    node.line,
+                    "malformed",
+                    Message("telemetry.limit_unreadable", key=node.key, why=what_of(error)),
+                    damage=True,
+                )
+            )
             continue
         if kind == 0 or (threshold is None and minutes is None):
             continue
         if threshold is None or (minutes or 0) < 0 or (kind is not None and kind not in _TYPES):
-            message = f"alarm limit {node.key}: type {kind}, threshold {threshold}, minutes {minutes} cannot be judged"
-            doubts.append(Doubt(node.line, "malformed", message, damage=True))
+            given = {"kind": str(kind), "threshold": str(threshold), "minutes": str(minutes)}
+            said = Message("telemetry.limit_not_judged", key=node.key, **given)
+            doubts.append(Doubt(node.line, "malformed", said, damage=True))
             continue
         raw.append((node, kind, threshold, timedelta(minutes=minutes or 0)))
     thresholds = [threshold for _, _, threshold, _ in raw]

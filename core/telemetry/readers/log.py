@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from core.telemetry.message import Message
 from core.telemetry.readers.report import Sample
-from core.telemetry.readers.text import BadFile, number
+from core.telemetry.readers.text import BadFile, number, of_key, what_of
 from core.telemetry.readers.tree import Node
 from core.telemetry.readers.values import Values
 
@@ -45,8 +46,8 @@ def read_log(sections: Sequence[Node], values: Values) -> Log:
             continue
         log = _read(section, values)
         if found.columns and log.columns != found.columns:
-            message = f"a second log, of {list(log.columns)} and not of {list(found.columns)}, is not read"
-            values.doubt(section.line, "second", message, damage=True)
+            said = Message("telemetry.second_log_of_others", columns=log.columns, first=found.columns)
+            values.doubt(section.line, "second", said, damage=True)
             continue
         found = Log(log.columns, found.samples + log.samples)
     return found
@@ -61,7 +62,7 @@ def _read(section: Node, values: Values) -> Log:
         rows = rows[1:]
     places = _value_places(head, [cells for _, cells in rows])
     if not places:
-        raise BadFile(f"the log has no column of values: {section.rows[0][1].strip()!r}", line)
+        raise BadFile(Message("telemetry.log_without_values", text=section.rows[0][1].strip()), line)
     samples = (_sample(line, cells, places, values) for line, cells in rows)
     return Log(tuple(head[place] for place in places), tuple(sample for sample in samples if sample is not None))
 
@@ -87,11 +88,11 @@ def _sample(line: int, cells: Sequence[str], places: Sequence[int], values: Valu
     try:
         at = values.stamp(cells[0])
     except ValueError as error:
-        values.doubt(line, "malformed", str(error), damage=True)
+        values.doubt(line, "malformed", what_of(error), damage=True)
         return None
     if len(cells) <= places[-1]:
-        message = f"{cells[0]}: {len(places)} value(s) expected, {len(cells) - 1} there"
-        values.doubt(line, "malformed", message, damage=True)
+        said = Message("telemetry.values_missing", time=cells[0], wanted=len(places), there=len(cells) - 1)
+        values.doubt(line, "malformed", said, damage=True)
         return None
     marks = (cell for place, cell in enumerate(cells) if place not in places)
     found = tuple(_values(line, cells, places, values))
@@ -103,5 +104,5 @@ def _values(line: int, cells: Sequence[str], places: Sequence[int], values: Valu
         try:
             yield number(cells[place])
         except ValueError as error:
-            values.doubt(line, "malformed", f"{cells[0]}: {error}", damage=True)
+            values.doubt(line, "malformed", of_key(cells[0], error), damage=True)
             yield None

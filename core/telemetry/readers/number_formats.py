@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Literal
 from unicodedata import normalize
 
-from core.telemetry.readers.text import BadFile, number
+from core.telemetry.message import Message
+from core.telemetry.readers.text import BadFile, Unreadable, number
 
 Decimal = Literal[".", ","]
 
@@ -79,7 +80,7 @@ def decimal_of(cells: Iterable[tuple[int, str]]) -> Decimal:
             return ","
         doubtful = doubtful or (line, cell.strip())
     if doubtful is not None:
-        raise BadFile(f"{doubtful[1]!r} can be a thousand or a fraction: say which (decimal)", doubtful[0])
+        raise BadFile(Message("telemetry.decimal_unclear", text=doubtful[1]), doubtful[0])
     return "."
 
 
@@ -92,10 +93,10 @@ def parse_number(text: str, decimal: Decimal) -> float | None:
     bare = text.strip().replace(_MINUS, "-")
     if _THOUSANDS[decimal].fullmatch(bare):
         if decimal == "," and "," not in bare and bare.count(".") == 1:
-            raise ValueError(f"{bare!r} can be a thousand or a fraction")
+            raise Unreadable("telemetry.thousand_or_fraction", text=bare)
         return number(re.sub(rf"{_APART}|[{'.' if decimal == ',' else ','}]", "", bare))
     if decimal == "." and "," in bare:
-        raise ValueError(f"{bare!r} is not a number with a decimal point")
+        raise Unreadable("telemetry.no_number_with_point", text=bare)
     return number(bare)
 
 

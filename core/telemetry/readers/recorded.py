@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from core.telemetry.compact import PointReadings, Readings
+from core.telemetry.message import Message
 from core.telemetry.readers.columns import segment
 from core.telemetry.readers.csv_file import Event
 from core.telemetry.readers.csv_mapping import CsvMapping
@@ -76,7 +77,7 @@ def logged(report: Report, serial: str, edge_at: datetime) -> list[Reading]:
     Raises BadFile for a report that has none, as of a device that only notes its days.
     """
     if not report.columns or not report.samples:
-        raise BadFile(f"{report.device} {report.serial} keeps no readings, only days: there is nothing to bind")
+        raise BadFile(Message("telemetry.only_days", device=report.device, serial=report.serial))
     judged = report.columns[report.judged_column]
     points = {judged: f"import/logger/file/{segment(serial)}/temperature"}
     moist = [name for name in report.columns if name.lower().startswith("rh")]
@@ -90,7 +91,7 @@ def set_right(readings: Iterable[Reading], fast: float) -> Readings:
     Their own stamps stay in `source_at`. Raises BadFile for an offset of more than a year, or none at all.
     """
     if not abs(fast) <= _MOST_FAST:  # not a number is no offset either
-        raise BadFile(f"a clock that is {fast:g} minutes fast cannot be set right")
+        raise BadFile(Message("telemetry.clock_too_wrong", minutes=f"{fast:g}"))
     by = timedelta(minutes=fast)
     shift = by // timedelta(microseconds=1)
     return Readings(
@@ -112,10 +113,10 @@ def by_quantity(readings: Iterable[Reading]) -> Mapping[tuple[str, str], Reading
         devices.setdefault(quantity, {})[device] = None
         for unit in dict.fromkeys(column.values.states[place].unit for place in np.unique(column.values.places())):
             if not unit:
-                raise BadFile(f"{quantity} has no unit: neither the heading nor the cells say it, so it must be given")
+                raise BadFile(Message("telemetry.no_unit", quantity=quantity))
             out.setdefault((quantity, unit), []).append(replace(column, values=column.values.of_unit(unit)))
     for quantity, found in devices.items():
         if len(found) > 1:
-            names = ", ".join(device.rpartition("/")[2] for device in found)
-            raise BadFile(f"several columns are of {quantity} ({names}): say which counts")
+            names = [device.rpartition("/")[2] for device in found]
+            raise BadFile(Message("telemetry.several_columns", quantity=quantity, names=names))
     return {key: Readings(columns) for key, columns in out.items()}

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from core.telemetry.batch import Gap
 from core.telemetry.compact import Readings, Values, moment_of
+from core.telemetry.message import Message
 from core.telemetry.quality import Quality
 from core.telemetry.readers.csv_mapping import Column
 from core.telemetry.readers.instants import Instants, WallTimes
@@ -17,9 +18,9 @@ from core.telemetry.readers.wall_time import NEWEST_FIRST, runs_back
 GAP_FACTOR = 1.5
 """Without an allowed gap, a silence longer than this many usual steps is one."""
 _TIMES = {
-    "ambiguous_time": "comes twice when clocks go back: taken as the first, uncertain",
-    "nonexistent_time": "is skipped when clocks go forward: uncertain",
-    "absurd_time": "lies before 2000 or in the future: uncertain",
+    "ambiguous_time": "telemetry.time_twice",
+    "nonexistent_time": "telemetry.time_skipped",
+    "absurd_time": "telemetry.time_impossible",
 }
 _FRACTION = 1.0
 
@@ -27,7 +28,7 @@ _FRACTION = 1.0
 def check_times(lines: Sequence[int], walls: WallTimes, instants: Instants, doubts: list[Doubt]) -> None:
     """Doubtful times, and steps back of the clock, each with its line. `walls` are the times as written."""
     for place, doubt in instants.doubts.items():
-        doubts.append(Doubt(lines[place], doubt, f"{walls[place]} {_TIMES[doubt]}"))
+        doubts.append(Doubt(lines[place], doubt, Message(_TIMES[doubt], time=str(walls[place]))))
     times = np.frombuffer(instants.at, np.int64)
     if runs_back(times):
         doubts.append(Doubt(lines[0], "newest_first", NEWEST_FIRST))
@@ -35,8 +36,8 @@ def check_times(lines: Sequence[int], walls: WallTimes, instants: Instants, doub
     else:
         steps = [(place, place + 1) for place in np.flatnonzero(times[1:] < times[:-1]).tolist()]
     for before, after in steps:
-        message = f"the clock steps back from {moment_of(instants.at[before])} to {moment_of(instants.at[after])}"
-        doubts.append(Doubt(lines[after], "step_back", message))
+        one, other = str(moment_of(instants.at[before])), str(moment_of(instants.at[after]))
+        doubts.append(Doubt(lines[after], "step_back", Message("telemetry.step_back", before=one, after=other)))
 
 
 def check_duplicates(readings: Readings, lines: Sequence[int], doubts: list[Doubt]) -> None:
@@ -60,7 +61,8 @@ def check_duplicates(readings: Readings, lines: Sequence[int], doubts: list[Doub
         for twin, first in sorted(zip(place[again].tolist(), place[firsts].tolist(), strict=True)):
             one, other = readings[first], readings[twin]
             kind = "duplicate" if (one.value, one.quality) == (other.value, other.quality) else "conflict"
-            doubts.append(Doubt(lines[twin], kind, f"{point} at {other.at} again (first on line {lines[first]})"))
+            said = Message("telemetry.point_again", point=point, time=str(other.at), line=lines[first])
+            doubts.append(Doubt(lines[twin], kind, said))
 
 
 def check_fractions(readings: Readings, columns: Sequence[Column], line: int, doubts: list[Doubt]) -> None:
@@ -71,8 +73,7 @@ def check_fractions(readings: Readings, columns: Sequence[Column], line: int, do
         values = np.concatenate([[], *(one.values.numbers() for one in readings.points if one.point == column.point)])
         values = values[~np.isnan(values)]
         if values.any() and bool(((values >= 0) & (values <= _FRACTION)).all()):
-            message = f"{column.column!r}: no value is above 1 %; if these are fractions, they are 100 times too small"
-            doubts.append(Doubt(line, "fractions", message))
+            doubts.append(Doubt(line, "fractions", Message("telemetry.fractions", column=str(column.column))))
 
 
 def _rising(times: NDArray[np.int64]) -> bool:

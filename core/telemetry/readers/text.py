@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from core.telemetry.catalogue import english
+from core.telemetry.message import Message, Parameter
+
 SIMULATED = "simulated by Lotwise"
 """What a file says that no device wrote: its readings carry the mark wherever they go."""
 MAX_BYTES = 256 * 1024 * 1024
@@ -24,16 +27,53 @@ _CHINESE = re.compile("温度|湿度|时间|日期|序号|上午|下午|[年月]
 """Words of Chinese loggers. Latin-1 decodes as GBK too (its `°C` as 癈), but never to one of these."""
 
 
-class BadFile(ValueError):
-    """The file cannot be read at all, or not beyond `line` (1 for the first; 0 when no line is to blame)."""
+class Unreadable(ValueError):
+    """A text is not what it should be: a number, a time. `said` is for people."""
 
-    def __init__(self, message: str, line: int = 0) -> None:
-        super().__init__(f"line {line}: {message}" if line else message)
-        self.message, self.line = message, line
+    def __init__(self, id: str, /, **params: Parameter) -> None:  # noqa: A002 - the word the wire has for it
+        super().__init__(id, params)
+        self.said = Message(id, **params)
+
+    def __str__(self) -> str:
+        return english(self.said)
+
+
+class BadFile(ValueError):
+    """The file cannot be read at all, or not beyond `line` (1 for the first; 0 when no line is to blame).
+
+    `said` is what people are told; the words of others (the operating system's, the command line's) are a str.
+    """
+
+    def __init__(self, said: str | Message, line: int = 0) -> None:
+        super().__init__(said, line)
+        self.said, self.line = said, line
+
+    @property
+    def message(self) -> str:
+        """What people are told, in English."""
+        return english(self.said)
+
+    @property
+    def told(self) -> str | Message:
+        """The same with its line."""
+        return Message("telemetry.in_line", line=self.line, what=self.said) if self.line else self.said
+
+    def __str__(self) -> str:
+        return english(self.told)
 
 
 class NoTable(BadFile):
     """The file holds nothing that is known here: whoever has it must be told what is."""
+
+
+def what_of(error: ValueError) -> str | Message:
+    """What people are told of a text that could not be read."""
+    return error.said if isinstance(error, Unreadable) else str(error)
+
+
+def of_key(key: str, error: ValueError) -> Message:
+    """The same of what a report says under a key, or at a time."""
+    return Message("telemetry.of_key", key=key, what=what_of(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +81,18 @@ class Doubt:
     """Something in the file that is not as it should be: where, what, and whether the file is damaged by it.
 
     `kind` is a word for programs: duplicate, conflict, step_back, no_value, absurd_time, malformed, truncated, ….
+    `said` is what people are told.
     """
 
     line: int
     kind: str
-    message: str
+    said: str | Message
     damage: bool = False
+
+    @property
+    def message(self) -> str:
+        """What people are told, in English."""
+        return english(self.said)
 
 
 def read_text(path: Path) -> str:
@@ -61,7 +107,7 @@ def read_bytes(path: Path) -> bytes:
     """What is in the file. Raises BadFile for one that cannot be read, or is too large; who asked knows its name."""
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise BadFile(f"larger than {MAX_BYTES} bytes")
+            raise BadFile(Message("telemetry.too_large", most=MAX_BYTES))
         return path.read_bytes()
     except OSError as error:
         raise BadFile(error.strerror or str(error)) from error
@@ -75,9 +121,9 @@ def decode(data: bytes) -> str:
         try:
             return data.decode(wide)
         except UnicodeDecodeError as error:
-            raise BadFile(f"not text: {error.reason} at byte {error.start}") from error
+            raise BadFile(Message("telemetry.not_text", why=error.reason, place=error.start)) from error
     if b"\0" in data:
-        raise BadFile("not text: a zero byte", line=data[: data.index(b"\0")].count(b"\n") + 1)
+        raise BadFile(Message("telemetry.zero_byte"), line=data[: data.index(b"\0")].count(b"\n") + 1)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -101,9 +147,9 @@ def unpacked(data: bytes) -> bytes:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
             found = packed.read(MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise BadFile(f"broken gzip file: {error}") from error
+        raise BadFile(Message("telemetry.gzip_broken", why=str(error))) from error
     if len(found) > MAX_BYTES:
-        raise BadFile(f"larger than {MAX_BYTES} bytes when unpacked")
+        raise BadFile(Message("telemetry.too_large_unpacked", most=MAX_BYTES))
     return found
 
 
@@ -158,10 +204,10 @@ def number(text: str) -> float | None:
     if missing(bare):
         return None
     if _NUMBER.fullmatch(bare) is None:
-        raise ValueError(f"{bare!r} is not a number")
+        raise Unreadable("telemetry.no_number", text=bare)
     value = float(bare.replace(",", "."))
     if not math.isfinite(value):
-        raise ValueError(f"{bare!r} is too large")
+        raise Unreadable("telemetry.number_too_large", text=bare)
     return value
 
 
@@ -176,4 +222,4 @@ def parse_time(text: str, formats: Sequence[str]) -> datetime:
             return datetime.strptime(bare, form)  # noqa: DTZ007 - the caller gives the device's zone
         except ValueError:
             continue
-    raise ValueError(f"{bare!r} is not a date and time as this file writes them")
+    raise Unreadable("telemetry.no_time_of_this_file", text=bare)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from core.telemetry.message import Message
 from core.telemetry.readers.text import Doubt
 
 _NEXT_KEY = re.compile(r",\s*(?=[A-Za-z][A-Za-z0-9 _/&.()-]{0,40}:)")
@@ -90,7 +91,9 @@ def parse_tree(lines: list[str], tables: frozenset[str]) -> tuple[Node, list[Dou
                 continue
             table = None
         if match is None:
-            doubts.append(Doubt(line, "malformed", f"{text.strip()[:60]!r} is not 'key: value'", damage=True))
+            doubts.append(
+                Doubt(line, "malformed", Message("telemetry.no_key_value", text=text.strip()[:60]), damage=True)
+            )
             continue
         while stack[-1][0] >= indent:
             stack.pop()

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
+from core.telemetry.catalogue import english
+from core.telemetry.message import Message
 from core.telemetry.readers.date_formats import AmbiguousDates, DateOrder, order_of
-from core.telemetry.readers.text import Doubt, missing, number, parse_time
+from core.telemetry.readers.text import Doubt, missing, number, of_key, parse_time
 from core.telemetry.readers.tree import Node
 
 DATES = ("%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d")
@@ -47,9 +49,9 @@ class Values:
     clock: str = ""
     offset: timezone = field(default=timezone.utc)  # noqa: UP017 - a fixed offset is what a logger's clock has
 
-    def doubt(self, line: int, kind: str, message: str, *, damage: bool = False) -> None:
+    def doubt(self, line: int, kind: str, said: str | Message, *, damage: bool = False) -> None:
         """Notes something about a line."""
-        self.doubts.append(Doubt(line, kind, message, damage))
+        self.doubts.append(Doubt(line, kind, said, damage))
 
     def value(self, node: Node | None) -> float | None:
         """The node's number; None where it has none or it cannot be read (a doubt)."""
@@ -58,7 +60,7 @@ class Values:
         try:
             return number(node.value)
         except ValueError as error:
-            self.doubt(node.line, "malformed", f"{node.key}: {error}", damage=True)
+            self.doubt(node.line, "malformed", of_key(node.key, error), damage=True)
             return None
 
     def whole(self, node: Node | None) -> int | None:
@@ -72,7 +74,12 @@ class Values:
         if value is None or node is None:
             return None
         if not 0 <= value <= _MOST_MINUTES:
-            self.doubt(node.line, "malformed", f"{node.key}: {value:g} minutes cannot be", damage=True)
+            self.doubt(
+                node.line,
+                "malformed",
+                Message("telemetry.minutes_impossible", key=node.key, minutes=f"{value:g}"),
+                damage=True,
+            )
             return None
         return timedelta(minutes=value)
 
@@ -85,7 +92,7 @@ class Values:
                 return datetime.combine(day, parse_time(node.value, self.times).time(), self.offset)
             return self.stamp(node.value)
         except ValueError as error:
-            self.doubt(node.line, "malformed", f"{node.key}: {error}", damage=True)
+            self.doubt(node.line, "malformed", of_key(node.key, error), damage=True)
             return None
 
     def stamp(self, text: str) -> datetime:
@@ -107,7 +114,7 @@ class Values:
             form = re.sub(r"\ba+\b|tt", "%p", form).replace("%H", "%I")
         if _FORM.fullmatch(form) is None or len(set(_DIRECTIVE.findall(form))) < form.count("%"):
             assert data is not None
-            self.doubt(data.rows[0][0], "malformed", f"{form!r} is no form of a date: the usual ones are tried")
+            self.doubt(data.rows[0][0], "malformed", Message("telemetry.no_form_of_date", text=form))
             return
         day, _, clock = form.partition(" ")
         self.dates = tuple(dict.fromkeys((day, *DATES)))
@@ -120,12 +127,12 @@ class Values:
         try:
             chosen = order_of([match[0] for _, match in found])
         except AmbiguousDates as error:
-            self.doubt(found[0][0], "date_order", error.message, damage=True)
+            self.doubt(found[0][0], "date_order", error.said, damage=True)
             return
         if chosen is None:
             return
         self.dates = (*DATES, *_LEARNED[chosen.order])
-        if chosen.doubt:
+        if chosen.doubt is not None:
             self.doubt(found[0][0], "date_order", chosen.doubt)
 
     def fix_clock(self, begun: datetime | None, device_clock: str | None) -> None:
@@ -138,8 +145,9 @@ class Values:
         self.offset = timezone(moment.replace(tzinfo=self.zone or UTC).utcoffset() or timedelta(0))
         given = f"clock of {self.zone}"
         if self.zone is None:
-            given = "no time zone given: the device's clock is taken as UTC"
+            assumed = Message("telemetry.clock_assumed")
             if device_clock is not None and device_clock.strip("+-0.,: "):
-                given += f", though its own setting is Zone {device_clock}"
-            self.doubt(1, "assumed_zone", given)
+                assumed = Message("telemetry.clock_assumed_though", zone=device_clock)
+            self.doubt(1, "assumed_zone", assumed)
+            given = english(assumed)
         self.clock = f"{given} (offset {self.offset.tzname(None)} throughout)"

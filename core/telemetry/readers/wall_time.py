@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.telemetry.compact import EPOCH
+from core.telemetry.message import Message
 from core.telemetry.readers.date_formats import AmbiguousDates, DateOrder, offset_of, order_of, when
 from core.telemetry.readers.instants import Instants, WallTimes
-from core.telemetry.readers.text import BadFile, parse_time
+from core.telemetry.readers.text import BadFile, Unreadable, parse_time
 
 ISO = "iso"
 EPOCHS = {"unix": 1_000_000.0, "unix_ms": 1_000.0, "unix_us": 1.0, "unix_ns": 1e-3}
@@ -23,7 +24,7 @@ EPOCHS = {"unix": 1_000_000.0, "unix_ms": 1_000.0, "unix_us": 1.0, "unix_ns": 1e
 _TRIED = 1000
 _POSSIBLE = (1900, 2199)
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-NEWEST_FIRST = "the newest comes first: read from the end"
+NEWEST_FIRST = Message("telemetry.newest_first")
 """What is said of such a file, once; a step back of its clock is then one in the order of its times."""
 _ORDERS = {order.value: order for order in DateOrder}
 _YEAR_FIRST = re.compile(r"\d{4}\D|\d{8}(?!\d)")
@@ -49,7 +50,7 @@ class TimeForm:
     """How a file writes its times (as `parse_wall` takes it), and what must be said of it."""
 
     form: str
-    doubt: str = ""
+    doubt: Message | None = None
 
 
 def zone_named(name: str) -> tzinfo:
@@ -61,7 +62,7 @@ def zone_named(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise BadFile(f"{name!r} is no time zone: give an IANA name such as Europe/Zurich") from error
+        raise BadFile(Message("telemetry.no_time_zone", name=name)) from error
 
 
 def parse_wall(text: str, form: str | None) -> datetime:
@@ -76,7 +77,7 @@ def parse_wall(text: str, form: str | None) -> datetime:
             count = int(bare) if bare.isdecimal() else float(bare)
             wall = EPOCH + timedelta(microseconds=round(count * EPOCHS[form]))
         except OverflowError as error:
-            raise ValueError(f"{bare!r} is no time") from error
+            raise Unreadable("telemetry.no_instant", text=bare) from error
     elif form in (None, ISO):
         wall = _iso(bare)
     elif form in _ORDERS:
@@ -84,7 +85,7 @@ def parse_wall(text: str, form: str | None) -> datetime:
     else:
         wall = parse_time(bare, (form or ISO,))
     if not _POSSIBLE[0] <= wall.year <= _POSSIBLE[1]:
-        raise ValueError(f"{bare!r} is no time of a logger")
+        raise Unreadable("telemetry.no_loggers_time", text=bare)
     return wall
 
 

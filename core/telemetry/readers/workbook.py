@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from core.telemetry.message import Message, from_json
 from core.telemetry.readers.date_formats import is_stamp
 from core.telemetry.readers.number_formats import Decimal
 from core.telemetry.readers.text import MAX_BYTES, BadFile
@@ -30,11 +31,11 @@ _LEAST_TIME = timedelta(milliseconds=500)
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The sheet that holds the table, as CSV with commas, and what must be said of the others."""
+    """The sheet that holds the table, as CSV with commas; the others that have rows with a date, and how many."""
 
     text: str
     name: str
-    others: str
+    others: Sequence[tuple[str, int]]
 
 
 def read_workbook(data: bytes, decimal: Decimal = ".", memory: int = MEMORY) -> Sheet:
@@ -46,11 +47,11 @@ def read_workbook(data: bytes, decimal: Decimal = ".", memory: int = MEMORY) -> 
     try:
         done = subprocess.run(command, input=data, capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
-        raise BadFile(f"the workbook is not read within {SECONDS} s: save the sheet as CSV") from error
+        raise BadFile(Message("telemetry.workbook_slow", seconds=SECONDS)) from error
     if done.returncode == _REFUSED:
-        raise BadFile(done.stderr.decode("utf-8", "replace").strip())
+        raise BadFile(from_json(json.loads(done.stderr)))
     if done.returncode:
-        raise BadFile("the workbook takes too much memory or time to read: save the sheet as CSV")
+        raise BadFile(Message("telemetry.workbook_heavy"))
     head, _, text = done.stdout.decode("utf-8").partition("\n")
     answer = json.loads(head)
     return Sheet(text, answer["name"], answer["others"])
@@ -60,30 +61,30 @@ def read_workbook(data: bytes, decimal: Decimal = ".", memory: int = MEMORY) -> 
 
 
 def main() -> int:
-    """Reads a workbook from standard input, writes what `read_workbook` needs; 3 and a sentence where it is none."""
+    """Reads a workbook from standard input, writes what `read_workbook` needs; 3 and a message where it is none."""
     from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
     decimal, memory = sys.argv[1], int(sys.argv[2])
     bound(memory)
     data = sys.stdin.buffer.read()
     if (size := unpacked_size(data)) > memory // _TIMES:
-        return _refuse(f"the workbook unpacks to {size} bytes, which is too much: save the sheet as CSV")
+        return _refuse(Message("telemetry.workbook_too_large", size=size))
     try:
         book = CalamineWorkbook.from_filelike(io.BytesIO(data))
         sheets = [(name, book.get_sheet_by_name(name).to_python(skip_empty_area=False)) for name in book.sheet_names]
     except PasswordError:
-        return _refuse("the workbook is locked with a password: save it without")
+        return _refuse(Message("telemetry.workbook_locked"))
     except CalamineError as error:
-        return _refuse(f"not a workbook that can be read ({error}): save the sheet as CSV or XLSX")
+        return _refuse(Message("telemetry.workbook_unreadable", why=str(error)))
     tables = [(name, list(_cells(rows, decimal))) for name, rows in sheets]
     dated = {name: sum(any(map(is_stamp, cells)) for cells in rows) for name, rows in tables}
     name, rows = max(tables, key=lambda table: dated[table[0]], default=("", []))
-    others = [f"{other!r} ({count} rows with a date)" for other, count in dated.items() if other != name and count]
+    others = [(other, count) for other, count in dated.items() if other != name and count]
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(rows)
     if len(out.getvalue()) > MAX_BYTES:
-        return _refuse(f"the workbook's sheet is larger than {MAX_BYTES} bytes")
-    head = json.dumps({"name": name, "others": ", ".join(others)})
+        return _refuse(Message("telemetry.sheet_too_large", most=MAX_BYTES))
+    head = json.dumps({"name": name, "others": others})
     sys.stdout.buffer.write(f"{head}\n{out.getvalue()}".encode())
     return 0
 
@@ -109,8 +110,8 @@ def unpacked_size(data: bytes) -> int:
         return len(data)  # the older form, or no workbook at all
 
 
-def _refuse(why: str) -> int:
-    sys.stderr.write(why)
+def _refuse(why: Message) -> int:
+    sys.stderr.write(json.dumps(why.as_json()))
     return _REFUSED
 
 

@@ -4,10 +4,11 @@ A module keeps its texts beside its code, in `words/en.po` and `words/zh.po`: th
 (`lots.sublot_held`), the msgstr its text with a placeholder for each parameter (`sublot {code} is held`).
 """
 
-from core.erp.kernel.words.catalogues import Template, catalogue
+from core.erp.kernel.words.catalogues import catalogue
 from core.erp.kernel.words.languages import CHINESE, ENGLISH, LANGUAGES, accepted
-from core.erp.kernel.words.message import ID, Message, Parameter, from_json, sentence
 from core.erp.kernel.words.rendering import kept, misfit, render, shown, time_text
+from core.telemetry.catalogue import Template
+from core.telemetry.message import ID, Message, Parameter, from_json, sentence
 
 __all__ = [
     "CHINESE",

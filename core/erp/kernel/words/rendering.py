@@ -8,9 +8,10 @@ from typing import Any
 
 from babel import Locale
 
-from core.erp.kernel.words.catalogues import PLACEHOLDER, Template, catalogue
+from core.erp.kernel.words.catalogues import catalogue
 from core.erp.kernel.words.languages import CHINESE, ENGLISH
-from core.erp.kernel.words.message import Message, Parameter
+from core.telemetry.catalogue import PLACEHOLDER, Template
+from core.telemetry.message import Message, Parameter
 
 Times = Callable[[datetime], str]
 COMMA = {ENGLISH: ", ", CHINESE: "、"}
