@@ -18,7 +18,8 @@ _REGEX_ESCAPED = re.compile(r"[\\^$*+?.()|\[\]{}/]")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _QUERIES = {TELEMETRY: "query", ERP: "rawSql", METRICS: "expr"}
 NEAR = timedelta(days=7)
-"""Ranges up to this long are asked of the readings themselves (see `dashboards.readings`)."""
+NEAR_OF_ALL = timedelta(days=70)
+"""Ranges up to this long, of one zone and of all together, are asked of the readings (`dashboards.readings`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,9 @@ def panel_queries(name: str, store: Store, span: Span, variables: Mapping[str, S
     """
     given = dict(variables)
     if "zone" in given:
-        given.setdefault("near", [*(given["zone"] if span.stop - span.start <= NEAR else []), "-"])
+        shown = span.stop - span.start
+        few = shown <= NEAR and len(given["zone"]) * shown <= NEAR_OF_ALL
+        given.setdefault("near", [*(given["zone"] if few else []), "-"])
     return [
         PanelQuery(name, title, source, substitute(query, source, span, given), ref)
         for title, source, query, ref in _queries(board(name, store))

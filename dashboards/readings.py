@@ -1,8 +1,9 @@
 """Queries for readings, from either series store.
 
-On PostgreSQL the functions of `core/outbound/board_functions.py` answer. With InfluxDB it is asked for ranges of up to
-seven days; longer ones are drawn from the lowest and highest value of each hour, which PostgreSQL keeps: the hidden
-variable `near` names the chosen zones for the one, and no zone for the other.
+Where few zones are shown over a few days the readings themselves are asked for: by the functions of
+`core/outbound/board_functions.py`, or of InfluxDB. Where there would be too many, each hour's lowest and highest
+value is drawn, which PostgreSQL keeps. InfluxDB is kept out of that by the hidden variable `near`: the chosen zones,
+or none.
 """
 
 # ruff: noqa: S608 - the parts of these queries are constants of this room
@@ -14,7 +15,10 @@ from dashboards.sources import Asked, InfluxQl, Sql, Store
 
 ZONES = "ARRAY[${zone:sqlstring}]"
 RANGE = "$__timeFrom(), $__timeTo()"
-_LONG = "$__timeTo()::timestamptz - $__timeFrom()::timestamptz > interval '7 days'"
+_SHOWN = "($__timeTo()::timestamptz - $__timeFrom()::timestamptz)"
+_LONG = f"({_SHOWN} > interval '7 days' OR cardinality({ZONES}) * {_SHOWN} > interval '70 days')"
+"""Over a week, or more than seventy days of all zones together: half a second is not enough for their readings."""
+_NOT_NEAR = f"NOT {ZONES} && ARRAY[${{near:sqlstring}}]"
 _OF_ZONES = '"zone" =~ /^${zone:regex}$/ AND $timeFilter'
 _NEAR = f'{_OF_ZONES} AND "zone" =~ /^${{near:regex}}$/'
 _EACH = 'GROUP BY time($__interval), "point" fill(none)'
@@ -50,9 +54,14 @@ def near() -> Any:
     )
 
 
+def _band(store: Store, quantity: str) -> str:
+    by_hours = _LONG if store is Store.POSTGRES else "true"
+    return f"board_band({ZONES}, '{quantity}', {RANGE}, $__interval_ms, {by_hours})"
+
+
 def room(store: Store, quantity: str) -> list[Asked]:
     """A room's lowest and highest value of all its points in each column."""
-    band = f"board_band({ZONES}, '{quantity}', {RANGE}, $__interval_ms)"
+    band = _band(store, quantity)
     columns = 'at AS "time", min(low) AS lowest, max(high) AS highest'
     if store is Store.POSTGRES:
         return [Sql(f"SELECT {columns} FROM {band} GROUP BY 1 ORDER BY 1", series=True)]
@@ -61,13 +70,13 @@ def room(store: Store, quantity: str) -> list[Asked]:
     return [
         InfluxQl(asked.format("value", quantity, _NEAR), alias="$col"),
         InfluxQl(asked.format("value_int", quantity, _NEAR), alias="$col", ref="C"),
-        Sql(f"SELECT {columns} FROM {band} WHERE {_LONG} GROUP BY 1 ORDER BY 1", series=True, ref="B"),
+        Sql(f"SELECT {columns} FROM {band} WHERE {_NOT_NEAR} GROUP BY 1 ORDER BY 1", series=True, ref="B"),
     ]
 
 
 def points(store: Store, quantity: str) -> list[Asked]:
     """Every point's lowest and highest value in each column."""
-    band = f"board_band({ZONES}, '{quantity}', {RANGE}, $__interval_ms)"
+    band = _band(store, quantity)
     columns = 'at AS "time", point AS metric, low, high'
     if store is Store.POSTGRES:
         return [Sql(f"SELECT {columns} FROM {band} ORDER BY 1", series=True)]
@@ -79,7 +88,7 @@ def points(store: Store, quantity: str) -> list[Asked]:
     return [
         InfluxQl(asked("value"), alias="$tag_point $col"),
         InfluxQl(asked("value_int"), alias="$tag_point $col", ref="C"),
-        Sql(f"SELECT {columns} FROM {band} WHERE {_LONG} ORDER BY 1", series=True, ref="B"),
+        Sql(f"SELECT {columns} FROM {band} WHERE {_NOT_NEAR} ORDER BY 1", series=True, ref="B"),
     ]
 
 

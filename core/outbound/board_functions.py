@@ -2,13 +2,14 @@
 
 Each runs as its owner, takes nothing but values and only reads: the reader may call it and still sees no table.
 `step_ms` is Grafana's `$__interval_ms`: how much time a pixel shows. What is drawn of a column is its lowest and
-highest value, never a mean. A row with no value stands where a gap begins, so that no line is drawn across it. Of more
-than ten points columns are as much wider: nobody sees more, and nothing of what was highest is lost.
+highest value, never a mean; `by_hours` draws from what is kept of each hour, for ranges with too many readings. A row
+with no value stands where a gap begins, so that no line is drawn across it. Of more than ten points columns are as
+much wider: nobody sees more, and nothing of what was highest is lost.
 """
 
 # ruff: noqa: S608 - what is put in are constants of this file
 
-from core.outbound.board_views import RAW_FOR
+from core.outbound.board_views import BATCHES_FOR, RAW_FOR
 
 _CELSIUS = "CASE p.unit WHEN '[degF]' THEN ({0} - 32) / 1.8 WHEN 'K' THEN {0} - 273.15 ELSE {0} END"
 """A temperature of any unit is drawn in °C; other quantities as they come."""
@@ -17,7 +18,7 @@ _AS_OWNER = "LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path 
 
 _BAND = f"""
 CREATE OR REPLACE FUNCTION board_band(
-    zones text[], of_quantity text, start timestamptz, stop timestamptz, step_ms bigint
+    zones text[], of_quantity text, start timestamptz, stop timestamptz, step_ms bigint, by_hours boolean
 ) RETURNS TABLE (at timestamptz, zone text, point text, low float8, high float8) {_AS_OWNER} AS $$
     WITH p AS (
         SELECT p.id, p.address, z.address AS zone, z.allowed_gap, s.id AS series,
@@ -32,14 +33,14 @@ CREATE OR REPLACE FUNCTION board_band(
             max(coalesce(x.num, x.whole)) AS high, p.wide,
             lead(date_bin(p.wide, x.at, 'epoch')) OVER (ORDER BY date_bin(p.wide, x.at, 'epoch')) AS next_at
         FROM reading x WHERE x.point_id = p.series AND x.at >= start AND x.at <= stop AND x.kind IN (1, 2, 3)
-            AND x.quality <> 2 AND stop - start <= {RAW_FOR}
+            AND x.quality <> 2 AND NOT by_hours
         GROUP BY 1
         UNION ALL
         SELECT date_bin(h.wide, h.hour_at, 'epoch'), min(h.low), max(h.high), h.wide,
             lead(date_bin(h.wide, h.hour_at, 'epoch')) OVER (ORDER BY date_bin(h.wide, h.hour_at, 'epoch'))
         FROM (
             SELECT o.hour_at, o.low, o.high, greatest(p.wide, interval '1 hour') AS wide FROM point_hour o
-            WHERE o.point_id = p.id AND o.hour_at >= start AND o.hour_at <= stop AND stop - start > {RAW_FOR}
+            WHERE o.point_id = p.id AND o.hour_at >= start AND o.hour_at <= stop AND by_hours
         ) h GROUP BY 1, h.wide
     ) b CROSS JOIN LATERAL (
         SELECT b.at, b.low, b.high
@@ -75,6 +76,30 @@ RETURNS TABLE (at timestamptz, zone text, uncertain bigint, bad bigint) {_AS_OWN
     FROM point p JOIN zone z ON z.id = p.zone_id JOIN series_point s ON s.address = p.address
     JOIN reading x ON x.point_id = s.id AND x.at > stop - interval '1 day' AND x.at <= stop
     WHERE z.address = ANY(zones) GROUP BY 1, 2 ORDER BY 1
+$$
+"""
+
+_BATCHES = f"""
+CREATE OR REPLACE FUNCTION board_batches(gateways text[], start timestamptz, stop timestamptz, step_ms bigint)
+RETURNS TABLE (at timestamptz, gateway text, readings bigint, slowest float8, conflicts bigint, dead bigint)
+{_AS_OWNER} AS $$
+    SELECT date_bin(make_interval(secs => greatest(step_ms, 1000) / 1000.0), b.cut_at, 'epoch'), b.gateway,
+        sum(b.count)::bigint, max(extract(epoch FROM b.received_at - b.cut_at))::float8,
+        sum(b.conflict_count)::bigint, sum(b.dead_count)::bigint
+    FROM batch b
+    WHERE b.gateway = ANY(gateways) AND b.cut_at >= start AND b.cut_at <= stop AND stop - start <= {BATCHES_FOR}
+    GROUP BY 1, 2
+    UNION ALL
+    SELECT date_bin(greatest(make_interval(secs => step_ms / 1000.0), interval '1 hour'), f.hour, 'epoch'), f.gateway,
+        NULL, max(f.slowest), sum(f.conflict_count)::bigint, NULL
+    FROM batch_fold f
+    WHERE f.gateway = ANY(gateways) AND f.hour >= start AND f.hour <= stop AND stop - start > {BATCHES_FOR}
+    GROUP BY 1, 2
+    UNION ALL
+    SELECT date_bin(greatest(make_interval(secs => step_ms / 1000.0), interval '1 hour'), h.hour_at, 'epoch'),
+        'all that is judged', sum(h.readings)::bigint, NULL, NULL, NULL
+    FROM point_hour h WHERE h.hour_at >= start AND h.hour_at <= stop AND stop - start > {BATCHES_FOR} GROUP BY 1
+    ORDER BY 1
 $$
 """
 
@@ -161,7 +186,7 @@ CREATE OR REPLACE FUNCTION board_lot_band(
 ) RETURNS TABLE (at timestamptz, zone text, point text, low float8, high float8) {_AS_OWNER} AS $$
     WITH y AS (SELECT * FROM board_lot_stays(lot_number, item_code, start, stop))
     SELECT b.at, b.zone, b.point, b.low, b.high
-    FROM board_band(ARRAY(SELECT DISTINCT zone FROM y), 'temperature', start, stop, step_ms) b
+    FROM board_band(ARRAY(SELECT DISTINCT zone FROM y), 'temperature', start, stop, step_ms, stop - start > {RAW_FOR}) b
     WHERE EXISTS (SELECT FROM y WHERE y.zone = b.zone AND b.at < coalesce(y.to_at, 'infinity')
         AND b.at + make_interval(secs => step_ms / 1000.0) > y.from_at)
     UNION ALL
@@ -172,9 +197,10 @@ $$
 """
 
 FUNCTIONS = {
-    "board_band(text[], text, timestamptz, timestamptz, bigint)": _BAND,
+    "board_band(text[], text, timestamptz, timestamptz, bigint, boolean)": _BAND,
     "board_last(text[], text, timestamptz, timestamptz, bigint)": _LAST,
     "board_unsure(text[], timestamptz, bigint)": _UNSURE,
+    "board_batches(text[], timestamptz, timestamptz, bigint)": _BATCHES,
     "board_zone_states(text[], timestamptz, timestamptz)": _ZONE_STATES,
     "board_minutes_out(text[], timestamptz, timestamptz)": _ROOM_MINUTES,
     "board_mkt_at_most(text[], timestamptz, timestamptz)": _MKT,

@@ -1,7 +1,10 @@
 """What single boards of Grafana read: limits, sensors, machines, orders, shipments, goods, and the core itself."""
 
 RAW_FOR = "interval '7 days'"
-"""Ranges up to this long are drawn from the readings, longer ones from the lowest and highest of each hour."""
+"""A lot's history up to this long is drawn from the readings, a longer one from each hour's lowest and highest."""
+
+BATCHES_FOR = "interval '2 days'"
+"""Ranges up to this long show batches, longer ones their hours' folds: a gateway cuts 43 000 a day and partition."""
 
 _ZONE_LIMITS = """
 CREATE OR REPLACE VIEW v_zone_limits AS
@@ -148,7 +151,17 @@ LEFT JOIN LATERAL (
 ) m ON true
 """
 
+# by what its sources said last: a word of each, where `v_gateway_status` adds up all of history
+_GATEWAYS = """
+CREATE OR REPLACE VIEW v_gateways AS
+SELECT w.gateway, count(DISTINCT w.source) AS sources, count(DISTINCT w.zone_id) AS zones,
+    max(w.received_at) AS heard_at, min(w.upto) AS watermark,
+    extract(epoch FROM now() - max(w.received_at))::float8 AS seconds_since
+FROM source_watermark w WHERE w.retired_at IS NULL GROUP BY w.gateway
+"""
+
 BOARD_VIEWS = {
+    "v_gateways": _GATEWAYS,
     "v_zone_limits": _ZONE_LIMITS,
     "v_sensor_trust": _SENSOR_TRUST,
     "v_work_centres": _WORK_CENTRES,

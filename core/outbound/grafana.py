@@ -6,7 +6,7 @@ raw GET and PATCH.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -40,7 +40,7 @@ def _translated(what: str) -> Any:
 
 
 class Annotator:
-    """Writes one annotation per excursion and per hold, found again by its tag: doing it twice is doing it once."""
+    """Writes one annotation per excursion, hold, decision and shipment, found by its tag: doing it twice is once."""
 
     def __init__(self, url: str, token: str, *, timeout: float = TIMEOUT, verify: bool = True) -> None:
         self._client = face(url, token, timeout=timeout, verify=verify)
@@ -98,6 +98,32 @@ class Annotator:
         """Ends the hold's annotation at its lifting, with the reason."""
         text = f"Hold {message.key} lifted: {message.payload.get('reason')}"
         self._end(message, f"hold:{message.key}", message.at, "lifted", text)
+
+    def disposition_signed(self, message: OutboxMessage) -> None:
+        """An annotation at the signature: what was decided of the excursion, and why."""
+        p = message.payload
+        text = f"Excursion {message.key} decided: {p.get('decision')}, {p.get('reason')}"
+        tags = ["disposition", f"decision:{p.get('decision')}", *_tags(p, "sublot_id")]
+        self._begin(message, f"disposition:{message.key}", message.at, message.at, text, tags)
+
+    def shipment_left(self, message: OutboxMessage) -> None:
+        """An annotation from a shipment's dispatch, or from its departure where it was not dispatched."""
+        p = message.payload
+        at = _time(p.get("at")) or message.at
+        self._begin(
+            message, f"shipment:{message.key}", at, None, f"{_shipment(message)} left {_text(at)}", ["shipment"]
+        )
+
+    def shipment_arrived(self, message: OutboxMessage) -> None:
+        """Ends the shipment's annotation when it arrived, whenever that was learned."""
+        at = _time(message.payload.get("at")) or message.at
+        self._end(message, f"shipment:{message.key}", at, "ended", f"{_shipment(message)} arrived {_text(at)}")
+
+    def shipment_settled(self, message: OutboxMessage) -> None:
+        """Says of a shipment's annotation what became of it: accepted, refused or cancelled."""
+        found = self._find(f"shipment:{message.key}")
+        stop = _end_of(found) or message.at  # it stays as long as the journey was
+        self._end(message, f"shipment:{message.key}", stop, str(message.payload.get("to")), _settled(message))
 
     def _find(self, key: str) -> dict[str, Any] | None:
         """Our annotation of that key, if it is there (the oldest, should there be two)."""
@@ -201,7 +227,28 @@ def handlers(annotator: Annotator) -> dict[str, Callable[[OutboxMessage], None]]
         "excursion.supersede": annotator.excursion_superseded,
         "hold.placed": annotator.hold_placed,
         "hold.lifted": annotator.hold_lifted,
+        "disposition.signed": annotator.disposition_signed,
+        "shipment.dispatch": annotator.shipment_left,
+        "shipment.depart": annotator.shipment_left,
+        "shipment.arrive": annotator.shipment_arrived,
+        "shipment.accept": annotator.shipment_settled,
+        "shipment.refuse": annotator.shipment_settled,
     }
+
+
+def _shipment(message: OutboxMessage) -> str:
+    return f"Shipment {message.payload.get('code') or message.key}"
+
+
+def _settled(message: OutboxMessage) -> str:
+    return f"Shipment {message.key} {message.payload.get('to')} {_text(message.at)}"
+
+
+def _end_of(found: Mapping[str, Any] | None) -> datetime | None:
+    """When an annotation that has ended did."""
+    if found is None or "ended" not in found["tags"]:
+        return None
+    return _EPOCH + timedelta(milliseconds=int(found["timeEnd"]))
 
 
 def _ms(moment: datetime) -> int:

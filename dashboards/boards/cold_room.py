@@ -29,7 +29,7 @@ def build(store: Store) -> Any:
         [*room(store, "temperature"), limits()],
         "Lowest and highest reading of all its points in each column, never a mean. Dashed: the room's band "
         "and the limits of "
-        "the products that stood there. Ranges over 7 days are drawn from each hour's lowest and highest.",
+        "the products that stood there. Long ranges are drawn from each hour's lowest and highest.",
         width=24,
         band=True,
     ).repeat("zone")

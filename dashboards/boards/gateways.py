@@ -5,17 +5,19 @@
 from typing import Any
 
 from dashboards.panels import MORE_IS_FINE, NONE_BAD, board, choice, figure, graph, listing
+from dashboards.readings import RANGE
 from dashboards.sources import PromQl, Sql, Store
 
 UID = "lotwise-gateways"
 _CHOSEN = "gateway IN (${gateway:sqlstring})"
+_GATEWAYS = "ARRAY[${gateway:sqlstring}]"
 _SILENCE = ((None, "green"), (30.0, "orange"), (120.0, "red"))
 
 
 def build(_: Store) -> Any:
     """The board."""
     made = board(UID, "Gateway health", "Whether what devices say arrives, whole and in time.", ["gateways"])
-    made = made.with_variable(choice("gateway", "Gateway", "SELECT gateway FROM v_gateway_status ORDER BY gateway"))
+    made = made.with_variable(choice("gateway", "Gateway", "SELECT gateway FROM v_gateways ORDER BY gateway"))
     for number, panel in enumerate((*_figures(), *_flow(), *_spool(), *_state()), start=1):
         made = made.with_panel(panel.id(number))
     return made.build()
@@ -26,14 +28,17 @@ def _figures() -> list[Any]:
         figure(
             "Longest silence of a gateway",
             "s",
-            Sql(f"SELECT max(seconds_since)::float8 AS seconds FROM v_gateway_status WHERE {_CHOSEN}"),
+            Sql(f"SELECT max(seconds_since) AS seconds FROM v_gateways WHERE {_CHOSEN}"),
             "Every partition gets a batch every 2 s, empty if need be: longer is a silent gateway.",
             _SILENCE,
         ),
         figure(
-            "Readings confirmed",
+            "Readings of the last day",
             "short",
-            Sql(f"SELECT coalesce(sum(readings), 0)::bigint AS readings FROM v_gateway_status WHERE {_CHOSEN}"),
+            Sql(
+                "SELECT coalesce(sum(readings), 0)::bigint AS readings FROM "
+                f"board_batches({_GATEWAYS}, now() - interval '1 day', now(), 3600000)"
+            ),
             "Committed in PostgreSQL: only that counts as delivered.",
             MORE_IS_FINE,
         ),
@@ -55,10 +60,11 @@ def _figures() -> list[Any]:
     ]
 
 
-def _batches(value: str) -> Sql:
+def _batches(*values: str) -> Sql:
+    shown = ", ".join(values)
     return Sql(
-        f"SELECT $__timeGroupAlias(received_at, $__interval), gateway AS metric, {value} "
-        f"FROM v_gateway_batches WHERE $__timeFilter(received_at) AND {_CHOSEN} GROUP BY 1, 2 ORDER BY 1",
+        f'SELECT at AS "time", gateway AS metric, {shown} FROM board_batches({_GATEWAYS}, {RANGE}, $__interval_ms) '
+        f"WHERE num_nonnulls({shown}) > 0 ORDER BY 1",
         series=True,
     )
 
@@ -66,22 +72,23 @@ def _batches(value: str) -> Sql:
 def _flow() -> list[Any]:
     return [
         graph(
-            "Readings received",
+            "Readings",
             "short",
-            _batches("sum(readings)::bigint AS readings"),
-            "In each column and by gateway, by arrival. Batches older than two days count in their hour's last minute.",
+            _batches("readings"),
+            "In each column and by gateway, by when their batch was cut. Ranges over two days: what is "
+            "judged of all gateways.",
             bars=True,
         ),
         graph(
             "On the way",
             "s",
-            _batches("max(seconds_on_the_way) AS seconds"),
+            _batches("slowest"),
             "Longest time from the cut of a batch in the spool to its arrival; hours after an outage.",
         ),
         graph(
             "Second values and what was not understood",
             "short",
-            _batches("sum(conflicts)::bigint AS conflicts, sum(dead)::bigint AS dead"),
+            _batches("conflicts", "dead"),
             "A second value at one time never replaces the first; the judge takes the worse.",
             bars=True,
         ),
@@ -127,10 +134,11 @@ def _state() -> list[Any]:
         listing(
             "Gateways",
             Sql(
-                "SELECT gateway, site, last_received_at, last_watermark_at, watermark, epochs, batches, readings, "
-                f"duplicates, conflicts, dead FROM v_gateway_status WHERE {_CHOSEN} ORDER BY gateway"
+                "SELECT gateway, sources, zones, heard_at, round(seconds_since::numeric, 1) AS "
+                "seconds_since, watermark "
+                f"FROM v_gateways WHERE {_CHOSEN} ORDER BY seconds_since DESC"
             ),
-            "What each gateway delivered in all, and how far it has spoken.",
+            "What each gateway has, when it was heard, and how far it has spoken.",
             width=24,
         ),
         listing(
@@ -150,14 +158,12 @@ def _state() -> list[Any]:
             "Spans for which it is known that nothing is known; of several silences, if they are close together.",
         ),
         listing(
-            "Readings that did not go in",
+            "Dead letters",
             Sql(
-                "SELECT s.gateway, s.conflicts, s.dead, max(d.at) AS last_dead_letter_at, "
-                "string_agg(DISTINCT d.reason, ', ') AS reasons FROM v_gateway_status s "
-                "LEFT JOIN v_dead_letters d ON d.gateway = s.gateway AND d.replayed_at IS NULL "
-                "WHERE s.gateway IN (${gateway:sqlstring}) GROUP BY 1, 2, 3 ORDER BY 1"
+                "SELECT gateway, reason, count(*) AS letters, max(at) AS last_at FROM v_dead_letters "
+                f"WHERE replayed_at IS NULL AND {_CHOSEN} GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 200"
             ),
-            "Second values at one time, and what could not be understood, with the reasons.",
+            "What could not be understood, by reason; kept, and tried again once it is mended.",
             width=24,
         ),
     ]

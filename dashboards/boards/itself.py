@@ -63,9 +63,9 @@ def _work() -> list[Any]:
             "Ingest lag",
             "s",
             Sql(
-                "SELECT $__timeGroupAlias(received_at, $__interval), 'slowest batch' AS metric, "
-                "max(seconds_on_the_way) AS seconds "
-                "FROM v_gateway_batches WHERE $__timeFilter(received_at) GROUP BY 1 ORDER BY 1",
+                "SELECT at AS \"time\", 'slowest batch' AS metric, max(slowest) AS seconds FROM "
+                "board_batches(ARRAY(SELECT gateway FROM v_gateways), $__timeFrom(), $__timeTo(), $__interval_ms) "
+                "WHERE slowest IS NOT NULL GROUP BY 1 ORDER BY 1",
                 series=True,
             ),
             "Longest time from the cut of a batch in a spool to its arrival.",

@@ -129,6 +129,30 @@ def exposure(
     run(days, lots, sample)
 
 
+@app.command()
+def boards(
+    zones: Annotated[int, typer.Option(min=2, help="How many zones.")] = 100,
+    days: Annotated[int, typer.Option(min=8, help="How many days of readings.")] = 90,
+    sublots: Annotated[int, typer.Option(min=1000, help="How many sublots.")] = 100_000,
+) -> None:
+    """Every question of Grafana's boards, all zones chosen, over all days and over seven: slowest_ms, slow, median_ms.
+
+    On PostgreSQL alone, and with InfluxDB where there is an influxd.
+    """
+    from lotwise.bench.boards import run
+    from lotwise.bench.volume import Volume
+
+    run(
+        Volume(
+            zones=zones,
+            sublots=sublots,
+            shipments=max(100, sublots // 10),
+            excursions=max(40, sublots // 50),
+            days=days,
+        )
+    )
+
+
 @app.command("import")
 def import_(
     rows: Annotated[int, typer.Option(min=1000, help="How many rows the logger's file has.")] = 500_000,

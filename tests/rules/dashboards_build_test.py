@@ -12,11 +12,10 @@ from grafana_foundation_sdk.models.alerting import ContactPoint, MuteTiming, Not
 from ruamel.yaml import YAML
 
 from core.outbound.board_functions import FUNCTIONS
-from core.outbound.board_views import RAW_FOR
 from core.outbound.ddl import VIEWS
 from dashboards import build
 from dashboards.alerts import RULES, contact_bodies, mute_bodies, policy_body, rule_body, rules_file
-from dashboards.queries import NEAR, Span, all_queries, panel_queries, substitute
+from dashboards.queries import NEAR, NEAR_OF_ALL, Span, all_queries, panel_queries, substitute
 from dashboards.sources import ERP, METRICS, MIXED, TELEMETRY, TYPES, Store
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -142,12 +141,16 @@ def test_telemetry_is_influxql_and_the_erp_is_views_and_functions_alone() -> Non
                 assert "time >=" in query.query
 
 
-def test_both_stores_change_over_at_the_same_range() -> None:
-    assert f"interval '{NEAR.days} days'" == RAW_FOR
-    long = Span(NOW - NEAR - timedelta(minutes=1), NOW)
-    for query in panel_queries("cold_room", Store.INFLUX, long, CHOSEN):
-        if query.panel == "Every point" and query.datasource == TELEMETRY:
-            assert '"zone" =~ /^-$/' in query.query
+@pytest.mark.parametrize(
+    ("zones", "days", "near"), [(2, 7, True), (2, 7.01, False), (10, 7, True), (11, 7, False), (100, 0.7, True)]
+)
+def test_influxdb_is_asked_for_readings_where_they_are_few(zones: int, days: float, near: bool) -> None:
+    chosen = CHOSEN | {"zone": [f"s1/a/z{number}" for number in range(zones)]}
+    asked = panel_queries("cold_room", Store.INFLUX, Span(NOW - timedelta(days=days), NOW), chosen)
+    (telemetry,) = (q for q in asked if q.panel == "Every point" and q.datasource == TELEMETRY and q.ref == "A")
+    assert ('"zone" =~ /^-$/' not in telemetry.query) == near
+    assert f"interval '{NEAR.days} days'" in next(q for q in asked if q.panel == "variable near").query
+    assert f"interval '{NEAR_OF_ALL.days} days'" in next(q for q in asked if q.panel == "variable near").query
 
 
 def test_panel_queries_by_board() -> None:

@@ -27,7 +27,7 @@ from core.erp.lots.model import Hold, Lot, Sublot, ZoneJudged
 from core.erp.production.model import Bom, WorkCentre, WorkCentreState, WorkOrder, WorkOrderOperation
 from core.erp.quality.model import BatchRelease, Disposition, Excursion, ZoneAlarm
 from core.erp.shipments.model import Shipment, ShipmentLeg
-from core.ingest.model import BatchRow, DeadLetter, IngestAlarm, IngestWorker
+from core.ingest.model import BatchFold, BatchRow, DeadLetter, IngestAlarm, IngestWorker
 from core.series.landing import write_rows
 from core.telemetry.quality import Quality
 from core.telemetry.reading import Reading
@@ -245,6 +245,22 @@ def _ingest() -> Iterator[SQLModel]:
         conflict_count=1,
         cut_at=AGO,
         received_at=NOW,
+    )
+    hour = DAYS_AGO.replace(minute=0, second=0)
+    yield BatchFold(
+        gateway=GATEWAY,
+        epoch="e1",
+        partition=3,
+        first_number=1,
+        last_number=9,
+        site="s1",
+        hour=hour + timedelta(days=2),
+        chain=b"x",
+        gone=9,
+        first_cut_at=hour,
+        last_cut_at=hour,
+        last_received_at=hour,
+        slowest=0.4,
     )
     yield SourceWatermark(zone_id=1, gateway=GATEWAY, source="mqtt", upto=AGO, received_at=NOW)
     yield IngestAlarm(at=AGO, kind="stuck", partition=3, detail="told")

@@ -148,7 +148,7 @@ def test_the_boards_tell_the_story(answers: list[list[Any]]) -> None:
 
     for panel in ("Zones out of range or silent", "Open excursions", "Holds in force", "Sublots in these zones"):
         assert of(panel)[0] > 0, panel
-    assert of("Readings confirmed")[0] > 100
+    assert of("Readings of the last day")[0] > 100
     for store in Store:
         assert max(value for value in of("Every point", store) if isinstance(value, float)) > 8.0
     assert ROOM_1 in of("Stays", board="lot"), "the lot stood there"

@@ -296,3 +296,41 @@ def test_settings_name_whom_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         with pytest.raises(ValidationError):
             OutboundSettings.model_validate(wrong)
+
+
+SIGNED = say("disposition.signed", "5", {"decision": "accept", "reason": "stable", "sublot_id": 12, "hold_ids": [9]})
+LEFT = say("shipment.dispatch", "3", {"from": "picked", "to": "dispatched", "code": "SH-3"}, T0)
+DEPARTED = say(
+    "shipment.depart",
+    "3",
+    {"from": "dispatched", "to": "in_transit", "code": "SH-3", "at": "2026-03-05T03:05:00+00:00"},
+    T0 + timedelta(minutes=6),
+)
+ARRIVED = say(
+    "shipment.arrive",
+    "3",
+    {"from": "in_transit", "to": "arrived", "code": "SH-3", "at": "2026-03-05T08:00:00+00:00"},
+    T0 + timedelta(hours=6),
+)
+ACCEPTED = say("shipment.accept", "3", {"from": "arrived", "to": "accepted"}, T0 + timedelta(hours=9))
+
+
+def test_a_decision_is_an_annotation_at_its_signature(server: Any, annotator: Annotator) -> None:
+    tell(annotator, OPEN, SIGNED, SIGNED)
+    row = next(one for one in server.annotations.values() if "disposition" in one["tags"])
+    assert row["time"] == row["timeEnd"] == ms(T0)
+    assert {"lotwise", "disposition:5", "decision:accept", "sublot_id:12"} <= set(row["tags"])
+    assert "accept, stable" in row["text"]
+    assert len(server.annotations) == 2
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([LEFT, DEPARTED, ARRIVED])), ids=str)
+def test_a_shipment_is_one_annotation_from_leaving_to_its_arrival(
+    server: Any, annotator: Annotator, order: Any
+) -> None:
+    tell(annotator, *order, ACCEPTED, ACCEPTED)
+    (row,) = server.annotations.values()
+    assert ms(T0) <= row["time"] <= ms(T0 + timedelta(minutes=5)), "when it left, as far as was known first"
+    assert row["timeEnd"] == ms(T0 + timedelta(hours=5)), "when it arrived, not when that was learned or accepted"
+    assert {"lotwise", "shipment", "shipment:3", "ended", "accepted"} <= set(row["tags"])
+    assert row["text"].count("accepted") == 1

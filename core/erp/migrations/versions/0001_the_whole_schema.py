@@ -1892,6 +1892,13 @@ CREATE OR REPLACE VIEW v_dead_letters AS
 SELECT id, at, gateway, partition, kind, reason, detail, point, reading_at, replayed_at, outcome FROM dead_letter
     ''',
     r'''
+CREATE OR REPLACE VIEW v_gateways AS
+SELECT w.gateway, count(DISTINCT w.source) AS sources, count(DISTINCT w.zone_id) AS zones,
+    max(w.received_at) AS heard_at, min(w.upto) AS watermark,
+    extract(epoch FROM now() - max(w.received_at))::float8 AS seconds_since
+FROM source_watermark w WHERE w.retired_at IS NULL GROUP BY w.gateway
+    ''',
+    r'''
 CREATE OR REPLACE VIEW v_zone_limits AS
 SELECT z.address AS zone, 'room' AS profile, b.key AS limit_key, b.op, b.threshold, z.band_delay AS delay
 FROM zone z CROSS JOIN LATERAL (VALUES ('high', '>', z.band_high), ('low', '<', z.band_low)) b(key, op, threshold)
@@ -2021,7 +2028,7 @@ LEFT JOIN LATERAL (
     ''',
     r'''
 CREATE OR REPLACE FUNCTION board_band(
-    zones text[], of_quantity text, start timestamptz, stop timestamptz, step_ms bigint
+    zones text[], of_quantity text, start timestamptz, stop timestamptz, step_ms bigint, by_hours boolean
 ) RETURNS TABLE (at timestamptz, zone text, point text, low float8, high float8) LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp SET jit = off AS $$
     WITH p AS (
         SELECT p.id, p.address, z.address AS zone, z.allowed_gap, s.id AS series,
@@ -2036,14 +2043,14 @@ CREATE OR REPLACE FUNCTION board_band(
             max(coalesce(x.num, x.whole)) AS high, p.wide,
             lead(date_bin(p.wide, x.at, 'epoch')) OVER (ORDER BY date_bin(p.wide, x.at, 'epoch')) AS next_at
         FROM reading x WHERE x.point_id = p.series AND x.at >= start AND x.at <= stop AND x.kind IN (1, 2, 3)
-            AND x.quality <> 2 AND stop - start <= interval '7 days'
+            AND x.quality <> 2 AND NOT by_hours
         GROUP BY 1
         UNION ALL
         SELECT date_bin(h.wide, h.hour_at, 'epoch'), min(h.low), max(h.high), h.wide,
             lead(date_bin(h.wide, h.hour_at, 'epoch')) OVER (ORDER BY date_bin(h.wide, h.hour_at, 'epoch'))
         FROM (
             SELECT o.hour_at, o.low, o.high, greatest(p.wide, interval '1 hour') AS wide FROM point_hour o
-            WHERE o.point_id = p.id AND o.hour_at >= start AND o.hour_at <= stop AND stop - start > interval '7 days'
+            WHERE o.point_id = p.id AND o.hour_at >= start AND o.hour_at <= stop AND by_hours
         ) h GROUP BY 1, h.wide
     ) b CROSS JOIN LATERAL (
         SELECT b.at, b.low, b.high
@@ -2077,6 +2084,29 @@ RETURNS TABLE (at timestamptz, zone text, uncertain bigint, bad bigint) LANGUAGE
     FROM point p JOIN zone z ON z.id = p.zone_id JOIN series_point s ON s.address = p.address
     JOIN reading x ON x.point_id = s.id AND x.at > stop - interval '1 day' AND x.at <= stop
     WHERE z.address = ANY(zones) GROUP BY 1, 2 ORDER BY 1
+$$
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION board_batches(gateways text[], start timestamptz, stop timestamptz, step_ms bigint)
+RETURNS TABLE (at timestamptz, gateway text, readings bigint, slowest float8, conflicts bigint, dead bigint)
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp SET jit = off AS $$
+    SELECT date_bin(make_interval(secs => greatest(step_ms, 1000) / 1000.0), b.cut_at, 'epoch'), b.gateway,
+        sum(b.count)::bigint, max(extract(epoch FROM b.received_at - b.cut_at))::float8,
+        sum(b.conflict_count)::bigint, sum(b.dead_count)::bigint
+    FROM batch b
+    WHERE b.gateway = ANY(gateways) AND b.cut_at >= start AND b.cut_at <= stop AND stop - start <= interval '2 days'
+    GROUP BY 1, 2
+    UNION ALL
+    SELECT date_bin(greatest(make_interval(secs => step_ms / 1000.0), interval '1 hour'), f.hour, 'epoch'), f.gateway,
+        NULL, max(f.slowest), sum(f.conflict_count)::bigint, NULL
+    FROM batch_fold f
+    WHERE f.gateway = ANY(gateways) AND f.hour >= start AND f.hour <= stop AND stop - start > interval '2 days'
+    GROUP BY 1, 2
+    UNION ALL
+    SELECT date_bin(greatest(make_interval(secs => step_ms / 1000.0), interval '1 hour'), h.hour_at, 'epoch'),
+        'all that is judged', sum(h.readings)::bigint, NULL, NULL, NULL
+    FROM point_hour h WHERE h.hour_at >= start AND h.hour_at <= stop AND stop - start > interval '2 days' GROUP BY 1
+    ORDER BY 1
 $$
     ''',
     r'''
@@ -2157,7 +2187,7 @@ CREATE OR REPLACE FUNCTION board_lot_band(
 ) RETURNS TABLE (at timestamptz, zone text, point text, low float8, high float8) LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp SET jit = off AS $$
     WITH y AS (SELECT * FROM board_lot_stays(lot_number, item_code, start, stop))
     SELECT b.at, b.zone, b.point, b.low, b.high
-    FROM board_band(ARRAY(SELECT DISTINCT zone FROM y), 'temperature', start, stop, step_ms) b
+    FROM board_band(ARRAY(SELECT DISTINCT zone FROM y), 'temperature', start, stop, step_ms, stop - start > interval '7 days') b
     WHERE EXISTS (SELECT FROM y WHERE y.zone = b.zone AND b.at < coalesce(y.to_at, 'infinity')
         AND b.at + make_interval(secs => step_ms / 1000.0) > y.from_at)
     UNION ALL
@@ -2181,13 +2211,13 @@ END $$
 GRANT USAGE ON SCHEMA public TO lotwise_reader
     ''',
     r'''
-GRANT SELECT ON v_zone_status, v_excursions_timeline, v_open_excursions, v_holds, v_zone_alarms, v_gaps, v_gateway_batches, v_gateway_status, v_watermarks, v_ingest_alarms, v_dead_letters, v_zone_limits, v_sensor_trust, v_work_centres, v_work_centre_states, v_work_orders, v_operations, v_shipments, v_shipment_legs, v_items, v_lots, v_sublots, v_releases, v_dispositions, v_outbox, v_heartbeats, v_database, v_alerts TO lotwise_reader
+GRANT SELECT ON v_zone_status, v_excursions_timeline, v_open_excursions, v_holds, v_zone_alarms, v_gaps, v_gateway_batches, v_gateway_status, v_watermarks, v_ingest_alarms, v_dead_letters, v_gateways, v_zone_limits, v_sensor_trust, v_work_centres, v_work_centre_states, v_work_orders, v_operations, v_shipments, v_shipment_legs, v_items, v_lots, v_sublots, v_releases, v_dispositions, v_outbox, v_heartbeats, v_database, v_alerts TO lotwise_reader
     ''',
     r'''
-REVOKE ALL ON FUNCTION board_band(text[], text, timestamptz, timestamptz, bigint), board_last(text[], text, timestamptz, timestamptz, bigint), board_unsure(text[], timestamptz, bigint), board_zone_states(text[], timestamptz, timestamptz), board_minutes_out(text[], timestamptz, timestamptz), board_mkt_at_most(text[], timestamptz, timestamptz), board_lot_stays(text, text, timestamptz, timestamptz), board_lot_band(text, text, timestamptz, timestamptz, bigint) FROM PUBLIC
+REVOKE ALL ON FUNCTION board_band(text[], text, timestamptz, timestamptz, bigint, boolean), board_last(text[], text, timestamptz, timestamptz, bigint), board_unsure(text[], timestamptz, bigint), board_batches(text[], timestamptz, timestamptz, bigint), board_zone_states(text[], timestamptz, timestamptz), board_minutes_out(text[], timestamptz, timestamptz), board_mkt_at_most(text[], timestamptz, timestamptz), board_lot_stays(text, text, timestamptz, timestamptz), board_lot_band(text, text, timestamptz, timestamptz, bigint) FROM PUBLIC
     ''',
     r'''
-GRANT EXECUTE ON FUNCTION board_band(text[], text, timestamptz, timestamptz, bigint), board_last(text[], text, timestamptz, timestamptz, bigint), board_unsure(text[], timestamptz, bigint), board_zone_states(text[], timestamptz, timestamptz), board_minutes_out(text[], timestamptz, timestamptz), board_mkt_at_most(text[], timestamptz, timestamptz), board_lot_stays(text, text, timestamptz, timestamptz), board_lot_band(text, text, timestamptz, timestamptz, bigint) TO lotwise_reader
+GRANT EXECUTE ON FUNCTION board_band(text[], text, timestamptz, timestamptz, bigint, boolean), board_last(text[], text, timestamptz, timestamptz, bigint), board_unsure(text[], timestamptz, bigint), board_batches(text[], timestamptz, timestamptz, bigint), board_zone_states(text[], timestamptz, timestamptz), board_minutes_out(text[], timestamptz, timestamptz), board_mkt_at_most(text[], timestamptz, timestamptz), board_lot_stays(text, text, timestamptz, timestamptz), board_lot_band(text, text, timestamptz, timestamptz, bigint) TO lotwise_reader
     ''',
 )
 

@@ -40,7 +40,7 @@ def departed(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int =
     if stretch.departed_at is not None:
         raise IllegalMove("shipments.leg_departed", leg=leg, code=shipment.code, at=stretch.departed_at)
     if leg == 1:
-        SHIPMENT.apply(u, shipment, "depart", reason=reason)
+        SHIPMENT.apply(u, shipment, "depart", reason=reason, also={"at": at, "code": shipment.code})
         shipment.departed_at = at
     stretch.departed_at = at
     u.session.add(stretch)
@@ -130,7 +130,7 @@ def arrived(u: Unit, shipment_id: int, at: datetime, reason: str, *, leg: int | 
     last = stretch.number == legs[-1].number
     zone = (shipment.receiving_zone_id or stretch.to_zone_id) if last else stretch.to_zone_id
     if last:
-        SHIPMENT.apply(u, shipment, "arrive", reason=reason)
+        SHIPMENT.apply(u, shipment, "arrive", reason=reason, also={"at": at, "code": shipment.code})
         shipment.arrived_at = at
         save(u, shipment)
     for line in lines_of(u, shipment_id):

@@ -108,7 +108,7 @@ def dispatch(u: Unit, shipment_id: int) -> Shipment:
             u, line.sublot_id, zone, u.now, Message("shipments.dispatched_with", code=shipment.code)
         )
     move_lines(u, lines, "ship")
-    SHIPMENT.apply(u, shipment, "dispatch")
+    SHIPMENT.apply(u, shipment, "dispatch", also={"code": shipment.code})
     shipment.dispatched_at = u.now
     return save(u, shipment)
 
