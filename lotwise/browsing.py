@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import json
-import re
 import signal
 import socket
 from collections.abc import Mapping, Sequence
@@ -23,10 +21,10 @@ from edge.browse.gateway_file import Head, extended, foreign_points, listing, wh
 from edge.collectors.opcua_config import OpcUaServer, OpcUaSource
 from edge.collectors.port import SourceLost, SourceMisconfigured
 from edge.config import load
+from lotwise.stream_address import stream_of
 
 T = TypeVar("T")
 MQTT_PASSWORD, OPCUA_PASSWORD = "LOTWISE_MQTT_PASSWORD", "LOTWISE_OPCUA_PASSWORD"
-_DEFAULT_STREAM = "nats://127.0.0.1:4222"
 _MODBUS_PORT = 502
 
 
@@ -199,19 +197,6 @@ def head(settings: Settings, gateway: str | None, site: str) -> tuple[Head, str 
     data_dir = settings.data_dir.absolute() / "edge" / name
     stream, note = stream_of(settings)
     return Head(name, site, settings.instance, str(data_dir), stream), note
-
-
-def stream_of(settings: Settings) -> tuple[str, str | None]:
-    """Where the stream is: by setting, else where the embedded one of this data folder is or will be."""
-    if settings.nats_url is not None:
-        return re.sub(r"//[^/@,]*@", "//", settings.nats_url), None
-    ports = settings.data_dir / "ports.json"
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return f"nats://127.0.0.1:{int(json.loads(ports.read_text())['nats'])}", None
-    return _DEFAULT_STREAM, (
-        f"{settings.data_dir} has no servers yet, so the stream's address is a guess: let `lotwise users add` start"
-        " them once before, or set `stream` by hand"
-    )
 
 
 def report(found: BrowsedSource, file_head: Head, path: Path | None) -> None:

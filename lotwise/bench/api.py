@@ -70,6 +70,7 @@ def client(port: int) -> Iterator[Callable[[Load], Answers]]:
     finally:
         sent.close()
         process.wait()
+        come.close()
 
 
 def run(size: Size) -> None:

@@ -103,16 +103,22 @@ class Viewer:
     async def _read(self) -> None:
         assert self._watched is not None
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        while True:
-            await self._wake.wait()
+        try:
+            while True:
+                await self._due_now()
+                writer.write(f"GET {REGION} HTTP/1.1\r\n{self._head}{UNASKED}: {self._told}\r\n\r\n".encode())
+                self._show(await _body(reader))
+        finally:
+            writer.close()
+
+    async def _due_now(self) -> None:
+        await self._wake.wait()
+        self._wake.clear()
+        while self._due is not None and (wait := self._due - time.monotonic()) > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), wait)
             self._wake.clear()
-            while self._due is not None and (wait := self._due - time.monotonic()) > 0:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), wait)
-                self._wake.clear()
-            self._due = None
-            writer.write(f"GET {REGION} HTTP/1.1\r\n{self._head}{UNASKED}: {self._told}\r\n\r\n".encode())
-            self._show(await _body(reader))
+        self._due = None
 
     def _show(self, body: bytes) -> None:
         assert self._watched is not None

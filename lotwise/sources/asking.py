@@ -9,7 +9,7 @@ import msgspec
 from core.erp.kernel import bounded_process
 from core.settings import Settings
 from core.web.desks.sources.port import AskedSource, CannotAsk, NotOfThePlant, Offered
-from lotwise.browsing import stream_of
+from lotwise.stream_address import stream_of
 
 MODULE = "lotwise.sources.worker"
 SECONDS = 60.0

@@ -109,6 +109,8 @@ def opened_office(postgres: EmbeddedPostgres, template: str, folder: Path) -> It
     app = create_app(settings, engine, run_background=False)
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://office")
     with pytest.MonkeyPatch.context() as patch, asyncio.Runner() as runner:
+        lifespan = app.router.lifespan_context(app)  # what the app has opened besides is closed with it
+        runner.run(lifespan.__aenter__())
         made = Office(engine, Rows(owner), client, runner, api_description())
 
         # Other tests of the same process have databases of their own: theirs are asked as ever.
@@ -132,6 +134,7 @@ def opened_office(postgres: EmbeddedPostgres, template: str, folder: Path) -> It
         patch.setattr(PasswordChecks, "prove", prove)
         yield made
         runner.run(client.aclose())
+        runner.run(lifespan.__aexit__(None, None, None))
     engine.dispose()
     owner.dispose()
     with psycopg.connect(postgres.conninfo(), autocommit=True) as conn:

@@ -2,6 +2,7 @@
 
 `biip` knows the identifiers and their forms. What is written is read back before anybody may print it: a message that
 reads as something else (a value too long for its identifier, one that holds a separator, a wrong check digit) is none.
+It is imported when the first message is read or written: its tables of prefixes take longer than all else of this room.
 (GS1 General Specifications; the values of facts are those of the public syntax engine.)
 """
 
@@ -9,10 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-
-from biip import ParseError
-from biip.gs1_application_identifiers import GS1ApplicationIdentifier
-from biip.gs1_messages import GS1Message
 
 FNC1 = "\x1d"
 """What ends a value of variable length that others follow (ASCII 29)."""
@@ -60,6 +57,9 @@ def message(elements: Sequence[Element]) -> str:
 
 def read(text: str) -> tuple[Element, ...]:
     """The elements of a scanned message, without a symbology identifier in front. Raises BadElements."""
+    from biip import ParseError
+    from biip.gs1_messages import GS1Message
+
     try:
         found = GS1Message.parse(text).element_strings
     except ParseError as error:
@@ -93,6 +93,9 @@ def _check(elements: Sequence[Element]) -> None:
 
 def _is_variable(ai: str) -> bool:
     """Whether the identifier's values end by a separator."""
+    from biip import ParseError
+    from biip.gs1_application_identifiers import GS1ApplicationIdentifier
+
     try:
         return GS1ApplicationIdentifier.extract(ai).separator_required
     except ParseError as error:
