@@ -1,11 +1,17 @@
 """One act on many records: looked at before, done record by record, told by name, and done once."""
 
+import html
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import Engine, text
 
+from core.erp.kernel.tasks.model import BY_HAND
+from core.erp.kernel.tasks.service import open_task
+from core.erp.kernel.unit import system, unit
+from core.wiring import build_events
 from tests.pages import Browser, filled, pages, text_of
 
 
@@ -105,3 +111,22 @@ def test_what_cannot_be_done_in_a_state_is_left_out_before(people: dict[str, Bro
 def test_one_does_not_come_back_from_a_list_to_another_site(people: dict[str, Browser]) -> None:
     page = people["ann"].get("/tasks/many/cancel?back=//evil.example")
     assert re.search(r'href="(https?:)?//evil', page) is None
+
+
+def test_five_hundred_are_chosen_by_a_click_and_done_by_one_form(
+    people: dict[str, Browser], module_engine: Engine
+) -> None:
+    ann = people["ann"]
+    with unit(module_engine, system("test"), build_events()) as u:
+        due = u.now + timedelta(days=1)
+        for number in range(500):
+            open_task(u, BY_HAND, f"shelf {number}", due_at=due, permit="stock.receive")
+    page = ann.get("/tasks?permit=stock.receive&state=open")
+    link = re.search(r'href="([^"]+)">Choose all 500 found', page)
+    assert link is not None, text_of(page)[:1500]
+    ids = re.findall(r'name="record" value="(\d+)"[^>]* checked', ann.get(html.unescape(link[1])))
+    assert len(ids) == 500
+    answer = ann.client.post("/tasks/many/take", data=confirmed(ann, ids, "take"), timeout=120)
+    assert answer.status_code == 303, text_of(answer.text)[:800]
+    assert set(states(module_engine, ids)) == {"taken"}
+    assert "500" in text_of(ann.get(answer.headers["location"])).partition("Back to the list")[0]

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 
 from core.erp.catalog.service import create_site
 from core.erp.kernel.access.users import Place
+from core.erp.kernel.records import read
 from core.erp.kernel.unit import system, unit
 from core.web.records.finding import scanned
 from core.wiring import build_events
@@ -311,3 +312,13 @@ def test_an_empty_list_says_what_comes_into_it_and_where_to_begin(people: dict[s
     assert re.search(r'<a class="b" href="/alert-routes">', page)
     assert re.search(r'class="empty">.*<a class="b b-go" href="/points/new">', people["eng"].get("/points"))
     assert "What people are told of" not in text_of(people["ada"].get("/alerts?state=open"))
+
+
+def test_what_is_counted_of_some_sites_ends_sooner_and_says_so(
+    people: dict[str, Browser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        people["eng"].send("/zones/new", room())
+    monkeypatch.setattr(read, "COUNTED_OF_SITES", 2)
+    assert "more than 2" in text_of(people["eng"].get("/zones"))
+    assert "more than 2" not in text_of(people["ada"].get("/zones"))

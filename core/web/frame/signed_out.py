@@ -4,16 +4,23 @@ from collections.abc import Iterable
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
+from starlette.datastructures import FormData
 
 from core.web.frame.templating import environment
 
 SECRET = ("password", "login", "_key", "_resume")
 """Fields that are not kept: passwords, and what belongs to the one sending."""
+MOST_FIELDS = 4000
+
+
+async def form_of(request: Request) -> FormData:
+    """What a form sent. One for five hundred records has more than the thousand fields that are usual."""
+    return await request.form(max_fields=MOST_FIELDS)
 
 
 async def signed_out_form(request: Request, why: str) -> Response:
     """The sign-in page with the form's fields, 401: nothing was posted."""
-    sent = await request.form()
+    sent = await form_of(request)
     kept = [(name, value) for name, value in sent.multi_items() if isinstance(value, str)]
     return sign_in_page(request, why, request.url.path, kept, 401)
 

@@ -19,7 +19,7 @@ from core.erp.kernel.sessions.cookies import cookie_of, delete_cookie, set_cooki
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import LANGUAGES
 from core.web.frame.routes import page_routes
-from core.web.frame.signed_out import SECRET, sign_in_page
+from core.web.frame.signed_out import SECRET, form_of, sign_in_page
 from core.web.frame.templating import environment
 from core.web.frame.visit import Visiting
 
@@ -47,7 +47,7 @@ def login_page(request: Request, why: str = "first", back: str = "/", language: 
 @open_to_all(max_body=1024 * 1024)
 async def sign_in(request: Request) -> Response:
     """Begins a session and leads back; to a form that was sent without one, with what was written in it."""
-    form = await request.form()
+    form = await form_of(request)
     sent = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
     given = dict(sent)
     back = own(given.get("back", "/"))

@@ -70,7 +70,7 @@ class Words:
         day = self.day(local.date())
         text = f"{day} {local:%H:%M:%S}" if seconds else f"{day} {local:%H:%M}"
         utc = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        return Markup('<time datetime="{}" title="{}">{}</time>').format(utc, f"{utc} · {self.offset(at)}", text)
+        return Markup('<time datetime="%s" title="%s">%s</time>') % (utc, f"{utc} · {self.offset(at)}", text)
 
     def brief(self, at: datetime | None) -> Markup:
         """An instant of these days, without its year: `30 Nov 03:42`; all of it behind it."""
@@ -78,7 +78,7 @@ class Words:
             return Markup("–")
         utc = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         title = f"{self.day(at.astimezone(self.zone).date())} · {self.offset(at)}"
-        return Markup('<time datetime="{}" title="{}">{}</time>').format(utc, title, self.clock(at))
+        return Markup('<time datetime="%s" title="%s">%s</time>') % (utc, title, self.clock(at))
 
     def clock(self, at: datetime) -> str:
         """The same as text, for sentences; with its year, where that is another than ours."""

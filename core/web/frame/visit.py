@@ -14,7 +14,7 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 
 from core.erp.kernel.database_errors import translate
 from core.erp.kernel.door import Wants, post_slot
@@ -26,6 +26,7 @@ from core.erp.kernel.shapes import SignIn
 from core.erp.kernel.signatures import Act, Proof, Signing
 from core.erp.kernel.unit import Actor, Unit
 from core.web.frame.navigation import SIMULATORS, Place, navigation
+from core.web.frame.signed_out import form_of
 from core.web.frame.sites import Sites
 from core.web.frame.templating import Words, environment
 
@@ -183,7 +184,7 @@ async def _visiting(request: Request) -> Visit:
 async def _form(request: Request) -> tuple[dict[str, list[str]], dict[str, UploadFile]]:
     if request.method in {"GET", "HEAD"}:
         return {}, {}
-    sent: FormData = await request.form()
+    sent = await form_of(request)
     texts: dict[str, list[str]] = {}
     files: dict[str, UploadFile] = {}
     for name, value in sent.multi_items():

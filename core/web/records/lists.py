@@ -23,8 +23,8 @@ from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import CHINESE, ENGLISH, Message, catalogue
 from core.web.frame.visit import Visit, Visiting
 from core.web.records.inputs import choices_of
+from core.web.records.many import MOST, offered_on_many
 from core.web.records.many import address as many_address
-from core.web.records.many import offered_on_many
 from core.web.records.parsing import NoSuchValue, moment
 from core.web.records.people import logins_of
 from core.web.records.pickers import find
@@ -50,7 +50,7 @@ BEGINS = {
     "work_order_operation": "work_order",
 }
 """Where that begins which nobody makes at its own list."""
-ROWS = (25, 50, 100, 200)
+ROWS = (25, 50, 100, 200, 500)
 """Rows of a page that one may ask for."""
 
 
@@ -266,6 +266,13 @@ def may_import(entity: Entity, visit: Visit) -> bool:
     return made is not None and importable_of(entity) is not None and visit.may(*as_permits(made.permit))
 
 
+def _rest(found: read.Listed, listing: Listing) -> str | None:
+    """Where all that is found is shown and chosen: if that is more than this page, and no more than one act does."""
+    if found.total is None or found.capped or not len(found.rows) < found.total <= MOST:
+        return None
+    return listing.address(all="1", rows=str(next(one for one in ROWS if one >= found.total)))
+
+
 def _begins(entity: Entity, visit: Visit) -> Entity | None:
     """The list at which what comes into this one begins, where the reader may see that."""
     found = entities().get(BEGINS.get(entity.name, ""))
@@ -283,7 +290,8 @@ def list_page(u: Unit, entity: Entity, visit: Visit) -> Response:
     rows = [values_of(row) for row in found.rows]
     known = {} if refused else labels(u, entity, rows)
     found_by = {key: text for link, ids in listing.linked().items() for key, text in named(u, link, ids).items()}
-    cells, shown = Cells(entity, visit.words, known, brief=True), listing.columns()
+    cells = Cells(entity, visit.words, known, brief=True)
+    shown = [(column, visit.words.label(column.label)) for column in listing.columns()]
     return visit.page(
         "records/list.html",
         422 if refused else 200,
@@ -291,13 +299,12 @@ def list_page(u: Unit, entity: Entity, visit: Visit) -> Response:
         listing=listing,
         bar=listing.bar(found_by),
         headings=listing.headings(),
-        rows=[(row, [(column, cells.cell(column, row)) for column in shown]) for row in rows],
+        rows=[(row, [(column, said, cells.cell(column, row)) for column, said in shown]) for row in rows],
         found=found,
         every=columns(entity),
-        chosen={column.name for column in shown},
+        chosen={column.name for column, _ in shown},
         refused=refused,
         may_create=entity.create is not None and visit.may(*as_permits(entity.create.permit)),
-        row_counts=ROWS,
         many=[
             (many_address(entity, verb), verb_name(entity, verb, visit), verb)
             for verb in offered_on_many(entity, visit)
@@ -306,6 +313,7 @@ def list_page(u: Unit, entity: Entity, visit: Visit) -> Response:
         may_import=may_import(entity, visit),
         view_address=f"/{entity.path}/views/new?{listing.here}",
         every_row="all" in listing.query,
+        rest=_rest(found, listing),
         begins=_begins(entity, visit),
         chinese=visit.language == CHINESE,
     )

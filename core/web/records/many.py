@@ -37,7 +37,7 @@ from core.web.records.inputs import Filled
 from core.web.records.record import verb_name
 from core.web.records.shown import Cells, labels, title, usual_columns
 
-MOST = 200
+MOST = 500
 """Records that one form is sent for: as many as a list shows at most."""
 BESIDE = 4
 """Columns that tell the records apart."""

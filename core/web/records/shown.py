@@ -188,8 +188,8 @@ class Cells:
         known = self._known.get((name, record_id))
         called = known if name in SPOKEN and known is not None else beside or known
         if called is None:
-            return Markup("{}").format(record_id)
-        return Markup('<a href="/{}/{}">{}</a>').format(entities()[name].path, record_id, called)
+            return Markup("%d") % record_id
+        return Markup('<a href="/%s/%d">%s</a>') % (entities()[name].path, record_id, called)
 
 
 Facts = Sequence[tuple[Shown, Markup | str]]

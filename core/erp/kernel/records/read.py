@@ -24,6 +24,8 @@ from core.erp.kernel.unit import Actor, Unit
 
 COUNTED_MOST = 10_000
 """Rows are counted up to here."""
+COUNTED_OF_SITES = 1_000
+"""The same for whoever belongs to some sites: where a row belongs is looked up for each, and took most of a page."""
 LONGEST = timedelta(seconds=2)
 """How long the database may take for one page."""
 _CANCELED = "57014"
@@ -45,7 +47,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Rows of one page, the cursor of the next, and, where asked for, how many there are: COUNTED_MOST or `capped`."""
+    """Rows of one page, the cursor of the next, and, where asked for, how many there are: the most or `capped`."""
 
     rows: Sequence[Row[Any]]
     next: str | None
@@ -70,11 +72,12 @@ def page(u: Unit, entity: Entity, asked: Asked) -> Listed:
     if asked.cursor is not None:
         values["after"], values["after_id"] = cursors.decode(entity, sort, asked.cursor)
     rows = _read(u, statement, values)
-    total = _total(u, entity, bound, conditions, seen) if asked.count else None
+    most = COUNTED_MOST if u.actor.sites is None else COUNTED_OF_SITES
+    total = _total(u, entity, bound, conditions, seen, most) if asked.count else None
     following = cursors.encode(sort, rows[asked.limit - 1]) if len(rows) > asked.limit else None
     if total is None:
         return Listed(rows[: asked.limit], following)
-    return Listed(rows[: asked.limit], following, min(total, COUNTED_MOST), total > COUNTED_MOST)
+    return Listed(rows[: asked.limit], following, min(total, most), total > most)
 
 
 def all_rows(actor: Actor, entity: Entity, asked: Asked) -> tuple[Select[Any], dict[str, Any]]:
@@ -179,10 +182,15 @@ def _id_of(entity: Entity, viewpoint: Actor) -> Select[Any]:
 
 
 def _total(
-    u: Unit, entity: Entity, bound: Mapping[str, Any], conditions: list[ColumnElement[bool]], seen: _Seen
+    u: Unit,
+    entity: Entity,
+    bound: Mapping[str, Any],
+    conditions: list[ColumnElement[bool]],
+    seen: _Seen,
+    most: int,
 ) -> int:
     rows = _filtered(entity, tuple(sorted(bound)), seen).where(*conditions).with_only_columns(entity.rows.c.id)
-    counted = rows.limit(COUNTED_MOST + 1).subquery()
+    counted = rows.limit(most + 1).subquery()
     return int(_read(u, select(func.count()).select_from(counted), _bound(bound))[0][0])
 
 

@@ -34,6 +34,8 @@ def render(message: Message, language: str = ENGLISH, zone: tzinfo = UTC, times:
     if template is None:
         return f"{message.id} {message.as_json()['params']}"
     text = _form(template, message.params, language)
+    if not template.placeholders:
+        return text
     written = times or partial(time_text, zone=zone)
     return PLACEHOLDER.sub(lambda found: _value(message, found[1], found[2] or "", language, written), text)
 
