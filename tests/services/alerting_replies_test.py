@@ -1,5 +1,8 @@
 """Answers to messages: by mail and through a gateway, from whom they may be, and what takes nothing."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
@@ -9,10 +12,12 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from core.app import create_app
+from core.erp.alerting.model import AlertRoute
 from core.erp.alerting.service.replying import Reply, take_mail, take_reply
 from core.erp.kernel.errors import Invalid, LotwiseError, Refused
 from core.erp.kernel.permits import Role
 from core.settings import Settings
+from tests.keys import AUDIT_KEY
 from tests.services.alerting_world import Plant, Post, mail_server
 from tests.serving import serving
 from tests.world import at
@@ -140,3 +145,31 @@ def test_a_gateway_hands_answers_in_with_its_token(engine: Engine, plant: Plant,
         assert client.post(at_door, data=said, headers=right).json() == {"alert_ids": [1]}
         assert client.post(at_door, json=said, headers=right).status_code == 409
     assert states(plant) == [("taken", "wes", "door closed")]
+
+
+def lotwise(engine: Engine, tmp_path: Path, *words: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """The command, as a person or a mail server runs it."""
+    env = {
+        **os.environ,
+        "LOTWISE_DATABASE_URL": engine.url.render_as_string(hide_password=False),
+        "LOTWISE_AUDIT_KEY": AUDIT_KEY,
+        "LOTWISE_DATA_DIR": str(tmp_path),
+    }
+    command = [sys.executable, "-c", "from lotwise.cli import main; main()", "alert", *words]
+    return subprocess.run(command, input=given, capture_output=True, check=False, timeout=120, env=env)
+
+
+def test_the_commands_as_processes(engine: Engine, plant: Plant, post: Post, tmp_path: Path) -> None:
+    nothing = lotwise(engine, tmp_path, "drill")
+    assert (nothing.returncode, b"there is no route" in nothing.stdout) == (1, True)
+    letter = mailed(plant, post)
+    wrong = lotwise(engine, tmp_path, "reply", given=answer(letter, "me", "eve@example.com").as_bytes())
+    assert (wrong.returncode, states(plant)) == (os.EX_DATAERR, [("standing", None, None)])
+    done = lotwise(engine, tmp_path, "reply", given=answer(letter, "door closed").as_bytes())
+    assert (done.returncode, done.stdout) == (0, b"1 alerts are taken\n")
+    steps = [{"after_minutes": 0, "login": "wes"}]
+    plant.world.do(lambda u: u.session.add(AlertRoute(name="nights", steps=steps)), now=plant.now)
+    assert lotwise(engine, tmp_path, "drill").returncode == 0
+    shown = lotwise(engine, tmp_path, "answers").stdout.decode()
+    assert "Drill of route nights" in shown
+    assert "nobody" in shown

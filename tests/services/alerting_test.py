@@ -19,6 +19,7 @@ from core.erp.alerting.service import drilling, taking
 from core.erp.kernel.errors import Invalid
 from core.erp.kernel.permits import Role
 from core.erp.kernel.unit import Unit
+from core.erp.kernel.words import Message
 from core.erp.quality import service as quality
 from tests.services.alerting_world import Plant, Post, mail_server
 from tests.services.outbound_servers import receiver
@@ -422,3 +423,31 @@ def test_two_cores_that_lead_for_a_moment_tell_each_step_once(engine: Engine, po
         one.join()
     plant.turn()
     assert len(post.letters) == len(set(post.subjects)) == 5
+
+
+def test_two_sensors_of_one_zone_are_two_alerts_that_say_what_was_found(engine: Engine, post: Post) -> None:
+    plant = Plant(engine, at("03:00"), post.port)
+    plant.person("wes", Role.PLANT_ENGINEER, ("mail", "wes@example.com"))
+    room = plant.world.zone("room")
+
+    def stuck(point: int, called: str) -> None:
+        found = Message("exposure.sensor_stuck", point=called, value=4.0, hours=6)
+        plant.world.do(
+            lambda u: quality.raise_alarm(u, room, "sensor_stuck", plant.now, None, point, found), now=plant.now
+        )
+
+    stuck(1, "s1/a/room/t1")
+    stuck(2, "s1/a/room/t2")
+    plant.turn()
+    assert [one.partition(" has said")[0] for one in post.subjects] == ["Notice: s1/a/room/t1", "Notice: s1/a/room/t2"]
+    plant.world.do(
+        lambda u: quality.return_alarm(u, room, "sensor_stuck", plant.now, 1),
+        now=plant.now,
+    )
+    plant.turn()
+    plant.after(minutes=6)
+    assert plant.rows("SELECT state FROM alert ORDER BY id") == [("over",), ("standing",)]
+    until = plant.now + timedelta(hours=1)
+    plant.world.do(lambda u: quality.shelve(u, room, "sensor_stuck", until, "being mended"), now=plant.now)
+    plant.turn()
+    assert plant.rows("SELECT silenced_until FROM alert WHERE state = 'standing'") == [(until,)]

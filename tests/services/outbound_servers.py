@@ -14,7 +14,8 @@ TOKEN = "glsa_test"
 
 
 class _Server(ThreadingHTTPServer):
-    """Keeps what it was told; `fail` answers the next requests with these codes, `delay` is slept before answering.
+    """Keeps what it was told; `answers` are given to the next posts; `fail` answers the next requests with these
+    codes, `delay` is slept before answering.
 
     `blind`: so many searches find nothing, as if they had come before what another is just writing.
     """
@@ -26,6 +27,8 @@ class _Server(ThreadingHTTPServer):
         self.annotations: dict[int, dict[str, Any]] = {}
         self.requests: list[tuple[str, str]] = []
         self.received: list[tuple[dict[str, str], bytes]] = []
+        self.posts: list[tuple[str, dict[str, str], bytes]] = []
+        self.answers: list[object] = []
         self.fail: list[int] = []
         self.delay = 0.0
         self.blind = 0
@@ -119,8 +122,10 @@ class _Receiver(_Handler):
     def do_POST(self) -> None:
         body = self.body()
         if not self.refused():
-            self.server.received.append((dict(self.headers.items()), body))
-            self.answer(200, {})
+            headers = dict(self.headers.items())
+            self.server.received.append((headers, body))
+            self.server.posts.append((self.path, headers, body))
+            self.answer(200, self.server.answers.pop(0) if self.server.answers else {})
 
 
 @contextmanager

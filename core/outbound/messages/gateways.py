@@ -12,6 +12,7 @@ import apprise
 
 from core.erp.alerting.service.carrying import Parcel
 from core.erp.kernel.outbox import RetryLater
+from core.outbound.messages import robots
 from core.outbound.messages.refused import MessageRefused
 
 _CODE = re.compile(r"error[= ](\d{3})")
@@ -22,6 +23,9 @@ def notify(url: str, title: str, body: str) -> None:
     service = apprise.Apprise()
     if not service.add(url):
         raise MessageRefused("the channel's URL is none that apprise knows")
+    if robots.is_robot(service[0]):
+        robots.post(service[0], f"{title}\n{body}" if title else body)
+        return
     with apprise.LogCapture(level=logging.WARNING) as said:  # type: ignore[no-untyped-call]  # apprise has not typed it
         taken = service.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT)
         code = _CODE.search(said.getvalue())  # nothing else of it: it may name numbers and keys

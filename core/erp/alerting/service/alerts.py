@@ -222,8 +222,13 @@ def condition_over(u: Unit, over: dict[str, datetime]) -> None:
 
 
 def silence(u: Unit, cause: str, until: datetime | None) -> None:
-    """Messages of a cause are kept back until then (None: no more). The judge goes on."""
-    for alert in open_alerts(u, [cause]).values():
+    """Messages of a cause, and of all that it is divided into, are kept back until then (None: no more). The judge goes
+    on.
+    """
+    a = _alert.c
+    same = (a.cause == cause) | a.cause.startswith(f"{cause}:", autoescape=True)
+    found = u.conn.scalars(select(a.cause).where(same, a.state.in_((STANDING, TAKEN)))).all()
+    for alert in open_alerts(u, found).values():
         alert.silenced_until, alert.next_at = until, u.now
         u.session.add(alert)
     u.session.flush()

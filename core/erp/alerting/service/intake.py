@@ -48,13 +48,16 @@ def from_alarms(u: Unit, rows: Sequence[OutboxMessage]) -> None:
 
 
 def _cause(alarm: Any) -> str:
-    return f"zone:{alarm.zone_id}:{alarm.kind}"
+    """Of a zone's kind; of a sensor each by itself: what is wrong with one says nothing of another."""
+    of = f"zone:{alarm.zone_id}:{alarm.kind}"
+    return of if alarm.point_id is None else f"{of}:{alarm.point_id}"
 
 
 def _standing(u: Unit, alarms: Iterable[Any]) -> set[str]:
     a = table(ZoneAlarm).c
     here = (a.zone_id == func.any(bindparam("zones", sorted({one.zone_id for one in alarms}))), a.returned_at.is_(None))
-    return {_cause(row) for row in u.conn.execute(select(a.zone_id, a.kind).where(*here, a.state != "normal"))}
+    wanted = select(a.zone_id, a.kind, a.point_id).where(*here, a.state != "normal")
+    return {_cause(row) for row in u.conn.execute(wanted)}
 
 
 def _zone_alarm(u: Unit, alarm: Any, places: Places) -> Raise:
@@ -62,11 +65,14 @@ def _zone_alarm(u: Unit, alarm: Any, places: Places) -> Raise:
     event = _KINDS[alarm.kind]
     value = {"value": alarm.value} if event in _VALUED and alarm.value is not None else {}
     said = f"{event}_unread" if event in _VALUED and not value else event
+    title: Message | str = Message(f"alert_title.{said}", zone=zone.address, **value)
+    if event == "sensor" and alarm.detail is not None:
+        title = sentence(alarm.detail, alarm.detail_message)  # by which figures it was found
     silenced = FOR_EVER if alarm.suppressed or alarm.out_of_service else alarm.shelved_until
     return Raise(
         event,
         _cause(alarm),
-        Message(f"alert_title.{said}", zone=zone.address, **value),
+        title,
         alarm.started_at,
         entity="alarm",
         entity_id=alarm.id,

@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+FULL_DAY = 18
+"""Hours in which a sensor spoke for the day to be compared by: with a quarter missing, so may be its defrosts."""
 SCALED_MAD = 1.4826
 """The median of absolute deviations of normal noise, times this, is its standard deviation."""
 
@@ -274,8 +276,7 @@ def _rises_by_day(past: Sequence[Hour], now: int) -> list[int]:
         age = now - DAY - hour.start
         if age > 0:
             hours.setdefault(age // DAY, []).append(hour)
-    full = 18
-    return [sum(hour.rises for hour in hours[day]) for day in sorted(hours) if len(hours[day]) >= full]
+    return [sum(hour.rises for hour in hours[day]) for day in sorted(hours) if len(hours[day]) >= FULL_DAY]
 
 
 def digest(day: Samples, start: int, parameters: Parameters = HOUSE) -> Hour | None:
