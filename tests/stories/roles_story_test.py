@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from sqlalchemy import Engine
 
 from core.erp.kernel.unit import Unit
@@ -82,19 +82,25 @@ def _page(browser: Browser, person: Person) -> Page:
     return page
 
 
+def click(page: Page, what: Locator) -> None:
+    """Clicks what leads to another page and waits until that is there: the next click would be the old page's."""
+    with page.expect_navigation():
+        what.click()
+
+
 def follow(page: Page, *names: str | re.Pattern[str]) -> None:
     """Clicks links of the page, one after the other."""
     for name in names:
-        page.locator("main").get_by_role("link", name=name, exact=True).first.click()
+        click(page, page.locator("main").get_by_role("link", name=name, exact=True).first)
 
 
 def go(page: Page, name: str) -> None:
     """A place of the navigation."""
-    page.locator("#nav").get_by_role("link", name=name, exact=True).click()
+    click(page, page.locator("#nav").get_by_role("link", name=name, exact=True))
 
 
 def press(page: Page, name: str) -> None:
-    page.locator("main").get_by_role("button", name=name, exact=True).click()
+    click(page, page.locator("main").get_by_role("button", name=name, exact=True))
 
 
 def test_the_warehouse_receives_what_was_announced_and_picks_a_shipment(firm: Firm) -> None:
@@ -145,7 +151,7 @@ def test_a_buyer_makes_a_supplier_with_a_certificate_and_its_paper(firm: Firm, t
 def test_sales_reserves_goods_for_a_customer_and_gives_them_back(firm: Firm) -> None:
     page = firm.open("sales")
     go(page, "Stock")
-    page.locator("tbody tr", has_text="Released").locator("th a").first.click()
+    click(page, page.locator("tbody tr", has_text="Released").locator("th a").first)
     follow(page, "Reserve")
     page.get_by_label("Amount").fill("5")
     page.get_by_label("Purpose").select_option("sale")
@@ -153,7 +159,7 @@ def test_sales_reserves_goods_for_a_customer_and_gives_them_back(firm: Firm) -> 
     page.get_by_label("Customer").fill("Customer 12")
     press(page, "Reserve")
     go(page, "Reservations")
-    page.locator("tbody tr", has_text="quote 77").get_by_role("link").first.click()
+    click(page, page.locator("tbody tr", has_text="quote 77").get_by_role("link").first)
     expect(page.locator(".head").get_by_text("Active")).to_be_visible()
     follow(page, "Cancel")
     page.get_by_label("Reason").fill("the quote was not taken")
@@ -197,7 +203,7 @@ def test_a_tester_sees_the_patterns_and_has_no_button_of_anybody_elses(firm: Fir
     page.goto("/patterns")
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     go(page, "Sublots")
-    page.locator("tbody th a").first.click()
+    click(page, page.locator("tbody th a").first)
     expect(page.locator(".head .acts a")).to_have_count(0)
     go(page, "Read out a logger")
     expect(page.locator("input[type=file]").first).to_be_visible()

@@ -282,7 +282,8 @@ def test_a_plant_engineer_watches_shelves_and_acknowledges_and_decides_nothing(s
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"Excursion {number}: sublot")
     expect(page.locator("#decide button")).to_have_count(0)
     page.goto(served.url)
-    page.get_by_role("link", name="High in room").first.click()
+    with page.expect_navigation():  # before it is there, the next address would be refused
+        page.get_by_role("link", name="High in room").first.click()
     page.goto(f"{served.url}/plant")
     page.get_by_role("link", name=re.compile("^room")).click()
     expect(page.get_by_role("heading", name="room", exact=True)).to_be_visible()
