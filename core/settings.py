@@ -25,8 +25,6 @@ class Settings(BaseSettings):
     migrate_url: str | None = None
     """PostgreSQL for the role that owns the tables (lotwise_owner), for `lotwise migrate`; LOTWISE_DATABASE_URL is of
     another role, lotwise_app, which owns nothing. Unset: the application's own, where it owns them."""
-    database_readonly_password: SecretStr | None = None
-    """The password of the role that Grafana reads PostgreSQL with; unset: no such role is made."""
 
     secret_key: SecretStr | None = None
     """Signs access tokens, at least 32 characters; made and kept beside the embedded database."""
@@ -70,6 +68,8 @@ class Settings(BaseSettings):
 
     grafana_url: str | None = None
     """Grafana, for annotations of excursions and holds; unset: none are made."""
+    grafana_public_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    """Where people open Grafana: pages of zones and lots lead to its boards; unset: they do not."""
     grafana_token: SecretStr | None = None
     """A Grafana service account's token, with the role Editor."""
 
@@ -104,7 +104,6 @@ class Settings(BaseSettings):
     @field_validator(
         "secret_key",
         "audit_key",
-        "database_readonly_password",
         "nats_password",
         "nats_token",
         "influx_token",

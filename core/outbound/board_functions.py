@@ -95,9 +95,15 @@ RETURNS TABLE (at timestamptz, gateway text, readings bigint, slowest float8, co
     FROM batch_fold f
     WHERE f.gateway = ANY(gateways) AND f.hour >= start AND f.hour <= stop AND stop - start > {BATCHES_FOR}
     GROUP BY 1, 2
-    UNION ALL
+    ORDER BY 1
+$$
+"""
+
+_READ = f"""
+CREATE OR REPLACE FUNCTION board_hours_read(start timestamptz, stop timestamptz, step_ms bigint)
+RETURNS TABLE (at timestamptz, readings bigint) {_AS_OWNER} AS $$
     SELECT date_bin(greatest(make_interval(secs => step_ms / 1000.0), interval '1 hour'), h.hour_at, 'epoch'),
-        'all that is judged', sum(h.readings)::bigint, NULL, NULL, NULL
+        sum(h.readings)::bigint
     FROM point_hour h WHERE h.hour_at >= start AND h.hour_at <= stop AND stop - start > {BATCHES_FOR} GROUP BY 1
     ORDER BY 1
 $$
@@ -201,6 +207,7 @@ FUNCTIONS = {
     "board_last(text[], text, timestamptz, timestamptz, bigint)": _LAST,
     "board_unsure(text[], timestamptz, bigint)": _UNSURE,
     "board_batches(text[], timestamptz, timestamptz, bigint)": _BATCHES,
+    "board_hours_read(timestamptz, timestamptz, bigint)": _READ,
     "board_zone_states(text[], timestamptz, timestamptz)": _ZONE_STATES,
     "board_minutes_out(text[], timestamptz, timestamptz)": _ROOM_MINUTES,
     "board_mkt_at_most(text[], timestamptz, timestamptz)": _MKT,

@@ -74,7 +74,15 @@ def _flow() -> list[Any]:
         graph(
             "Readings",
             "short",
-            _batches("readings"),
+            [
+                _batches("readings"),
+                Sql(
+                    "SELECT at AS \"time\", 'all that is judged' AS metric, readings "
+                    f"FROM board_hours_read({RANGE}, $__interval_ms) ORDER BY 1",
+                    series=True,
+                    ref="B",
+                ),
+            ],
             "In each column and by gateway, by when their batch was cut. Ranges over two days: what is "
             "judged of all gateways.",
             bars=True,

@@ -79,6 +79,28 @@ def push(
 
 
 @app.command()
+def source() -> None:
+    """Print the data source of this site's embedded PostgreSQL, as a file for Grafana's `provisioning/datasources`.
+
+    It has the password of a login that may read what the boards show and nothing else; keep the file readable by
+    Grafana alone. With a database of your own see docker/postgres.
+    """
+    from lotwise.boards.source import data_source
+    from lotwise.runtime import error_sentence, servers
+
+    conf = settings()
+    if conf.database_url is not None:
+        print(
+            "LOTWISE_DATABASE_URL is set: its logins are yours to make (docker/postgres/10-roles.sh)", file=sys.stderr
+        )
+        raise typer.Exit(2)
+    with error_sentence(), servers(conf, stream=False, user="dashboards") as found:
+        found.prepare()
+        assert found.lease is not None
+        print(data_source(conf.data_dir, found.lease.ports), end="")
+
+
+@app.command()
 def check(*, store: StoreOption = None, url: UrlOption = None) -> None:
     """Say whether this Grafana can show the boards: version, token, data sources, and the boards themselves.
 

@@ -1,4 +1,4 @@
-"""The roles of the embedded PostgreSQL: an owner who migrates, and the application, which owns nothing.
+"""The roles of the embedded PostgreSQL: an owner who migrates, the application, which owns nothing, Grafana's login.
 
 Their passwords are made at first start and kept beside the data, readable by their owner only.
 """
@@ -13,7 +13,9 @@ from psycopg import sql
 from core.erp.kernel.rights import APP, OWNER
 
 READER = "lotwise_reader"
-"""Whose views Grafana reads; a login of its own is made by whoever installs Grafana."""
+"""Whose views Grafana reads."""
+GRAFANA = "lotwise_grafana"
+"""Grafana's login: it reads what READER may, and nothing else."""
 
 
 def password_file(folder: Path, role: str) -> Path:
@@ -44,3 +46,13 @@ def create_roles(conn: psycopg.Connection, folder: Path) -> None:
         )
     if READER not in there:
         conn.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(READER)))
+    grafana = sql.Identifier(GRAFANA)
+    if GRAFANA not in there:
+        conn.execute(sql.SQL("CREATE ROLE {} IN ROLE {}").format(grafana, sql.Identifier(READER)))
+    conn.execute(
+        sql.SQL("ALTER ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD {}").format(
+            grafana, sql.Literal(password_of(folder, GRAFANA))
+        )
+    )
+    for setting, value in (("default_transaction_read_only", "on"), ("statement_timeout", "15s")):
+        conn.execute(sql.SQL("ALTER ROLE {} SET {} = {}").format(grafana, sql.Identifier(setting), sql.Literal(value)))

@@ -155,3 +155,16 @@ def test_a_sublot_is_restricted_and_the_restriction_lifted_by_their_forms(plant:
     ):
         qa.send(f"{at_}/restrict", {"kind": kind, "value": value, "reason": "tried"})
         assert said in text_of(qa.get(at_)), kind
+
+
+def test_pages_lead_to_grafanas_boards_where_people_open_one(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    eng, qa = plant.people["eng"], plant.people["qa"]
+    assert "Grafana" not in eng.get(f"/zones/{plant.warm}")
+    settings = eng.app.state.settings.model_copy(update={"grafana_public_url": "https://grafana.example/g/"})
+    monkeypatch.setattr(eng.app.state, "settings", settings)
+    of_zone = 'href="https://grafana.example/g/d/lotwise-cold-room?var-zone=s1%2Fa%2Fwarm"'
+    assert of_zone in eng.get(f"/zones/{plant.warm}")
+    assert re.search(
+        r'href="https://grafana\.example/g/d/lotwise-lot\?var-item=\S+&amp;var-lot=\S+"',
+        qa.get(f"/sublots/{plant.sublot}"),
+    )

@@ -2102,9 +2102,14 @@ LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_
     FROM batch_fold f
     WHERE f.gateway = ANY(gateways) AND f.hour >= start AND f.hour <= stop AND stop - start > interval '2 days'
     GROUP BY 1, 2
-    UNION ALL
+    ORDER BY 1
+$$
+    ''',
+    r'''
+CREATE OR REPLACE FUNCTION board_hours_read(start timestamptz, stop timestamptz, step_ms bigint)
+RETURNS TABLE (at timestamptz, readings bigint) LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp SET jit = off AS $$
     SELECT date_bin(greatest(make_interval(secs => step_ms / 1000.0), interval '1 hour'), h.hour_at, 'epoch'),
-        'all that is judged', sum(h.readings)::bigint, NULL, NULL, NULL
+        sum(h.readings)::bigint
     FROM point_hour h WHERE h.hour_at >= start AND h.hour_at <= stop AND stop - start > interval '2 days' GROUP BY 1
     ORDER BY 1
 $$
@@ -2214,10 +2219,10 @@ GRANT USAGE ON SCHEMA public TO lotwise_reader
 GRANT SELECT ON v_zone_status, v_excursions_timeline, v_open_excursions, v_holds, v_zone_alarms, v_gaps, v_gateway_batches, v_gateway_status, v_watermarks, v_ingest_alarms, v_dead_letters, v_gateways, v_zone_limits, v_sensor_trust, v_work_centres, v_work_centre_states, v_work_orders, v_operations, v_shipments, v_shipment_legs, v_items, v_lots, v_sublots, v_releases, v_dispositions, v_outbox, v_heartbeats, v_database, v_alerts TO lotwise_reader
     ''',
     r'''
-REVOKE ALL ON FUNCTION board_band(text[], text, timestamptz, timestamptz, bigint, boolean), board_last(text[], text, timestamptz, timestamptz, bigint), board_unsure(text[], timestamptz, bigint), board_batches(text[], timestamptz, timestamptz, bigint), board_zone_states(text[], timestamptz, timestamptz), board_minutes_out(text[], timestamptz, timestamptz), board_mkt_at_most(text[], timestamptz, timestamptz), board_lot_stays(text, text, timestamptz, timestamptz), board_lot_band(text, text, timestamptz, timestamptz, bigint) FROM PUBLIC
+REVOKE ALL ON FUNCTION board_band(text[], text, timestamptz, timestamptz, bigint, boolean), board_last(text[], text, timestamptz, timestamptz, bigint), board_unsure(text[], timestamptz, bigint), board_batches(text[], timestamptz, timestamptz, bigint), board_hours_read(timestamptz, timestamptz, bigint), board_zone_states(text[], timestamptz, timestamptz), board_minutes_out(text[], timestamptz, timestamptz), board_mkt_at_most(text[], timestamptz, timestamptz), board_lot_stays(text, text, timestamptz, timestamptz), board_lot_band(text, text, timestamptz, timestamptz, bigint) FROM PUBLIC
     ''',
     r'''
-GRANT EXECUTE ON FUNCTION board_band(text[], text, timestamptz, timestamptz, bigint, boolean), board_last(text[], text, timestamptz, timestamptz, bigint), board_unsure(text[], timestamptz, bigint), board_batches(text[], timestamptz, timestamptz, bigint), board_zone_states(text[], timestamptz, timestamptz), board_minutes_out(text[], timestamptz, timestamptz), board_mkt_at_most(text[], timestamptz, timestamptz), board_lot_stays(text, text, timestamptz, timestamptz), board_lot_band(text, text, timestamptz, timestamptz, bigint) TO lotwise_reader
+GRANT EXECUTE ON FUNCTION board_band(text[], text, timestamptz, timestamptz, bigint, boolean), board_last(text[], text, timestamptz, timestamptz, bigint), board_unsure(text[], timestamptz, bigint), board_batches(text[], timestamptz, timestamptz, bigint), board_hours_read(timestamptz, timestamptz, bigint), board_zone_states(text[], timestamptz, timestamptz), board_minutes_out(text[], timestamptz, timestamptz), board_mkt_at_most(text[], timestamptz, timestamptz), board_lot_stays(text, text, timestamptz, timestamptz), board_lot_band(text, text, timestamptz, timestamptz, bigint) TO lotwise_reader
     ''',
 )
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from fastapi import Response
+from sqlalchemy import text
 
 from core.erp.catalog.limit_words import limit_of
 from core.erp.exposure.service import Exposure, exposure
@@ -17,6 +18,7 @@ from core.erp.lots import service as lots
 from core.erp.lots.rules import Obstacle, Purpose
 from core.web.desks.conditions import condition_said
 from core.web.desks.limits import LimitLine, limit_name, limits_of, lines
+from core.web.frame.grafana import board_link
 from core.web.frame.routes import page_routes
 from core.web.frame.visit import Visit, Visiting
 from core.web.records.record import record_page
@@ -40,7 +42,7 @@ def sublot(visit: Visiting, record_id: Id, span: str = "life") -> Response:
 
 
 def _page(u: Unit, visit: Visit, record_id: int, span: str) -> Response:
-    read.row_of(u, entities()["sublot"], record_id)
+    found = read.row_of(u, entities()["sublot"], record_id)
     chosen = span if span in SPANS else "life"
     length = SPANS[chosen][1]
     exposed = exposure(u.conn, record_id, u.now) if visit.may("exposure.read") else None
@@ -52,6 +54,7 @@ def _page(u: Unit, visit: Visit, record_id: int, span: str) -> Response:
         visit,
         record_id,
         template="desks/sublot.html",
+        grafana=board_link(visit, "lotwise-lot", **_called(u, found.lot_id)),
         purposes=_purposes(u, record_id),
         holds=_rows(u, "hold", sublot_id=record_id, open_only=True),
         restrictions=[one for one in _rows(u, "restriction", sublot_id=record_id) if one["lifted_at"] is None],
@@ -66,6 +69,12 @@ def _page(u: Unit, visit: Visit, record_id: int, span: str) -> Response:
         since=u.now - length if length is not None else None,
         now=u.now,
     )
+
+
+def _called(u: Unit, lot_id: int) -> dict[str, str]:
+    """What people call a lot: its item's code and its number."""
+    asked = text("SELECT i.code AS item, l.number AS lot FROM lot l JOIN item i ON i.id = l.item_id WHERE l.id = :lot")
+    return dict(u.conn.execute(asked, {"lot": lot_id}).mappings().one())
 
 
 def _limits(u: Unit, visit: Visit, exposed: Exposure) -> list[LimitLine]:

@@ -17,6 +17,7 @@ from core.erp.kernel.tables import values_of
 from core.erp.kernel.unit import Unit
 from core.web.charts.sparkline import Band, sparkline
 from core.web.desks.plant.queries import GoodsCounts, Inside, ZoneNow, inside, zones
+from core.web.frame.grafana import board_link
 from core.web.frame.routes import page_routes
 from core.web.frame.visit import Visit, Visiting
 from core.web.live import shared
@@ -92,6 +93,7 @@ def _zone(u: Unit, visit: Visit, zone_id: int, span: str) -> dict[str, Any]:
     alarms = _list(u, "alarm", zone_id, 20) if visit.may("quality.read") else []
     return {
         "zone": found[0],
+        "grafana": board_link(visit, "lotwise-cold-room", zone=found[0].address),
         "span": chosen,
         "spans": SPANS,
         "since": u.now - length,
