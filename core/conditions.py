@@ -3,10 +3,11 @@
 That the whole of it is gone, or its database, is told by `lotwise watch`, which runs elsewhere.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, bindparam, text
+from sqlalchemy.dialects.postgresql import INTERVAL
 
 from core.erp.alerting.service.conditions import Condition, follow
 from core.erp.kernel.events import Events
@@ -15,6 +16,21 @@ from core.erp.kernel.words import Message
 from core.foreseen import ENDS_WITHIN, FillingDisk, certificate_end
 from core.heartbeats import Signs, read_signs
 from core.log_archive import log_archive
+
+LOOKED_AT = timedelta(minutes=3)
+BESIDE = timedelta(seconds=20)
+"""So long two epochs of a gateway must have been cut beside each other; a clock that is set back a little is none."""
+_TWICE = text("""
+    SELECT g.gateway FROM (SELECT DISTINCT gateway FROM source_watermark WHERE retired_at IS NULL) g
+    CROSS JOIN LATERAL (
+        SELECT array_agg(s.first ORDER BY s.first DESC) AS begun, array_agg(s.last ORDER BY s.last DESC) AS ended
+        FROM (
+            SELECT min(b.cut_at) AS first, max(b.cut_at) AS last FROM batch b
+            WHERE b.gateway = g.gateway AND b.cut_at > now() - :span GROUP BY b.epoch
+        ) s
+    ) e
+    WHERE cardinality(e.begun) > 1 AND e.ended[2] - e.begun[1] > :beside ORDER BY g.gateway
+""").bindparams(bindparam("span", type_=INTERVAL), bindparam("beside", type_=INTERVAL))
 
 
 class Conditions:
@@ -33,8 +49,19 @@ class Conditions:
 
     def _of_database(self, conn: Connection) -> list[Condition]:
         found = of_signs(read_signs(conn))
+        found += [
+            Condition("two_gateways", name, Message("alert_title.two_gateways", gateway=name))
+            for name in two_of_one_name(conn)
+        ]
         trouble = log_archive(conn).trouble
         return found if trouble is None else [*found, Condition("backup_failed", "log archive", trouble)]
+
+
+def two_of_one_name(conn: Connection) -> list[str]:
+    """Gateways that cut batches under two epochs at the same time. One that was started again has ended the epoch
+    before; what it still sends of that was cut before. So a second one is running under its name, on a copied folder.
+    """
+    return list(conn.scalars(_TWICE, {"span": LOOKED_AT, "beside": BESIDE}))
 
 
 def of_signs(signs: Signs) -> list[Condition]:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
-from core.conditions import Conditions, disk, of_signs
+from core.conditions import Conditions, disk, of_signs, two_of_one_name
 from core.erp.alerting.model import AlertRoute
 from core.erp.alerting.service.conditions import Condition, follow
 from core.erp.catalog.model import Site, Zone
@@ -173,3 +173,26 @@ def _other_zone(u: Unit) -> int:
     u.session.flush()
     assert zone.id is not None
     return zone.id
+
+
+def test_two_gateways_of_one_name_are_told_and_one_that_was_started_again_is_not(engine: Engine) -> None:
+    plant = Plant(engine, NOW)
+    room = plant.world.zone("room")
+    cut = text("""
+        INSERT INTO batch (gateway, epoch, partition, number, site, kind, count, landed_count, duplicate_count,
+            conflict_count, dead_count, sha256, cut_at, received_at, status)
+        SELECT :gateway, :epoch, 1, n, 's1', 'readings', 0, 0, 0, 0, 0, decode('00', 'hex'),
+            now() - make_interval(secs => :ago - n), now(), 'landed'
+        FROM generate_series(1, :count) n
+    """)
+    seen = text("""
+        INSERT INTO source_watermark (gateway, source, zone_id, redundancy_group, upto, received_at)
+        VALUES (:gateway, 'mqtt', :zone, '', now(), now())
+    """)
+    with engine.begin() as conn:
+        for gateway, second in (("twice", 100), ("again", 40)):
+            conn.execute(seen, {"gateway": gateway, "zone": room})
+            conn.execute(cut, {"gateway": gateway, "epoch": "one", "ago": 100, "count": 59})
+            conn.execute(cut, {"gateway": gateway, "epoch": "two", "ago": second, "count": 39})
+    with engine.connect() as conn:
+        assert two_of_one_name(conn) == ["twice"]

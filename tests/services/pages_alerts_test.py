@@ -89,6 +89,7 @@ def test_hold_and_shipment_show_who_was_told_and_the_front_page_asks_whoever_was
         assert "Alerts that wait for you 1" in text_of(front)
         assert 'href="/alerts/1/take"' in front
         assert "Alerts that wait for you" not in text_of(people["bea"].get("/"))
+        assert f'href="/holds/{hold}">Hold {hold}' in people["qa"].get("/alerts/1")
         people["qa"].send("/alerts/1/take", {"reason": "put aside"})
         assert "Alerts that wait for you" not in text_of(people["qa"].get("/"))
         assert "put aside" in text_of(people["qa"].get(f"/holds/{hold}"))

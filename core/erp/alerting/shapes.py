@@ -20,6 +20,7 @@ Event = Literal[
     "ingest_trouble",
     "unreachable",
     "readings_refused",
+    "two_gateways",
     "heartbeat_missing",
     "clock_wrong",
     "disk_filling",

@@ -12,7 +12,7 @@ from core.erp.kernel.records.read import row_of
 from core.erp.kernel.unit import Unit
 from core.erp.lots.records import HOLDS
 from core.erp.quality.records import ALARMS
-from core.web.desks.alerts.telling import Telling, lines_of, telling_of, telling_of_holds
+from core.web.desks.alerts.telling import Telling, lines_of, parts_of, telling_of, telling_of_holds
 from core.web.frame.routes import page_routes
 from core.web.frame.visit import Visit, Visiting
 from core.web.records.record import record_page
@@ -53,8 +53,17 @@ def alert(visit: Visiting, record_id: Id) -> Response:
     def page(u: Unit) -> Response:
         row_of(u, ALERTS, record_id)
         telling = Telling((), lines_of(u, [record_id]))
+        parts, count = parts_of(u, record_id)
         return record_page(
-            u, ALERTS, visit, record_id, template="desks/told_record.html", shows=("tellings",), telling=telling
+            u,
+            ALERTS,
+            visit,
+            record_id,
+            template="desks/alert.html",
+            shows=("tellings", "parts"),
+            telling=telling,
+            parts=parts,
+            count=count,
         )
 
     return visit.read(page)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Row, text
 
 from core.erp.kernel.printing.record_sheet import Beside
+from core.erp.kernel.records.registry import entities
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
 from core.web.frame.visit import Visit
@@ -100,6 +101,46 @@ def lines_of(u: Unit, alert_ids: Sequence[int]) -> list[Line]:
         Line(*key, tuple(rows), min((one.seen_at for one in rows if one.seen_at is not None), default=None))
         for key, rows in found.items()
     ]
+
+
+_PARTS = text("""
+    SELECT p.entity, p.entity_id, i.code AS item, l.number AS lot, s.code AS sublot, sh.code AS shipment,
+        count(*) OVER () AS total
+    FROM alert_part p
+    LEFT JOIN excursion e ON p.entity = 'excursion' AND e.id = p.entity_id
+    LEFT JOIN hold h ON p.entity = 'hold' AND h.id = p.entity_id
+    LEFT JOIN sublot s ON s.id = coalesce(e.sublot_id, h.sublot_id)
+    LEFT JOIN lot l ON l.id = coalesce(s.lot_id, h.lot_id)
+    LEFT JOIN item i ON i.id = l.item_id
+    LEFT JOIN shipment sh ON sh.id = h.shipment_id
+    WHERE p.alert_id = :id ORDER BY p.id LIMIT :most
+""")
+PARTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class PartLine:
+    """What belongs to an alert: its kind of record, its number and page, and the goods that it is about."""
+
+    entity: str
+    number: int
+    address: str
+    about: str
+
+
+def parts_of(u: Unit, alert_id: int) -> tuple[list[PartLine], int]:
+    """The first of them, and how many there are."""
+    rows = u.conn.execute(_PARTS, {"id": alert_id, "most": PARTS}).all()
+    found = [
+        PartLine(
+            row.entity,
+            row.entity_id,
+            f"/{entities()[row.entity].path}/{row.entity_id}",
+            " · ".join(one for one in (row.item, row.lot, row.sublot, row.shipment) if one),
+        )
+        for row in rows
+    ]
+    return found, rows[0].total if rows else 0
 
 
 def beside(u: Unit, visit: Visit, entity: str, record_id: int) -> list[Beside]:
