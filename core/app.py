@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from core.background import background, compare_with_witness
 from core.erp.kernel import modules, permits, problems, record_routes
 from core.erp.kernel.concurrency import Turns
-from core.erp.kernel.connections import read_only
+from core.erp.kernel.connections import close_for_good, read_only
 from core.erp.kernel.door import asked_by, export_limiter, post_limiter, print_limiter, upload_limiter
 from core.erp.kernel.events import Events
 from core.erp.kernel.http import LOCK_TIMEOUT
@@ -138,7 +138,7 @@ def create_app(
         health.close()
         database.close()
         checks.close()
-        readers.dispose()
+        close_for_good(readers)
 
     app = FastAPI(
         title="Lotwise",

@@ -18,6 +18,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from core.erp.kernel.connections import close_for_good
 from core.erp.kernel.words import render
 from core.log_archive import log_archive
 from core.workers import Notice
@@ -135,8 +136,8 @@ class DatabaseProbe:
         return render(trouble) if trouble is not None else None
 
     def close(self) -> None:
-        """Ends its connections."""
-        self._engine.dispose()
+        """Ends its connections, that of a probe which hangs when it is given back."""
+        close_for_good(self._engine)
 
 
 def _without_address(message: str) -> str:

@@ -19,6 +19,7 @@ from psycopg import sql
 from sqlalchemy import Engine, make_url
 
 from core.erp.kernel import passwords
+from core.erp.kernel.connections import close_for_good
 from core.erp.kernel.rights import APP, OWNER
 from lotwise.embedded.nats import EmbeddedNats
 from lotwise.embedded.postgres import EmbeddedPostgres
@@ -168,7 +169,7 @@ def template(postgres: EmbeddedPostgres) -> str:
         conn.execute(f"CREATE DATABASE lotwise_template OWNER {OWNER}".encode())
     engine = opened(postgres.url_as(OWNER, "lotwise_template"))
     create_schema(engine)
-    engine.dispose()
+    close_for_good(engine)
     return "lotwise_template"
 
 
@@ -196,7 +197,7 @@ def module_engine(postgres: EmbeddedPostgres, template: str) -> Iterator[Engine]
     with copied(postgres, template) as name:
         made = opened(postgres.url_as(APP, name), pool_size=10, max_overflow=20)
         yield made
-        made.dispose()
+        close_for_good(made)
 
 
 @pytest.fixture
@@ -214,7 +215,7 @@ def engine(postgres_url: str) -> Iterator[Engine]:
     """A fresh database with the whole schema, as the running application sees it: its role owns nothing."""
     made = opened(postgres_url, pool_size=10, max_overflow=20)
     yield made
-    made.dispose()
+    close_for_good(made)
 
 
 @pytest.fixture
@@ -222,7 +223,7 @@ def owner(postgres: EmbeddedPostgres, database: str) -> Iterator[Engine]:
     """The same database for whoever owns the server: what tampers, switches triggers off, drops."""
     made = opened(postgres.url(database))
     yield made
-    made.dispose()
+    close_for_good(made)
 
 
 @pytest.fixture

@@ -15,7 +15,13 @@ from sqlalchemy.exc import DBAPIError
 from core.app import create_app
 from core.erp.kernel import connections
 from core.erp.kernel.access.users import Place, create_user
-from core.erp.kernel.connections import bound_statements, keep_prepared, look_after_rest, read_only
+from core.erp.kernel.connections import (
+    bound_statements,
+    close_for_good,
+    keep_prepared,
+    look_after_rest,
+    read_only,
+)
 from core.erp.kernel.http import DoorKeeper
 from core.erp.kernel.unit import Unit, reading, system, unit
 from core.settings import Settings
@@ -84,6 +90,19 @@ def test_a_bound_of_a_transaction_ends_with_it(engine: Engine) -> None:
         assert u.conn.scalar(text("SHOW statement_timeout")) == "2s"
     with unit(engine, system("test"), build_events()) as u:
         assert u.conn.scalar(text("SHOW statement_timeout")) == "0"
+
+
+def test_what_is_in_use_at_the_end_is_closed_when_it_is_given_back(postgres_url: str) -> None:
+    """A pool that was only disposed of kept it open, and whoever collected it was told of it."""
+    ended = opened(postgres_url, pool_size=2)
+    used, rested = ended.connect(), ended.connect()
+    raw: list[Any] = [one.connection.dbapi_connection for one in (used, rested)]
+    rested.close()
+    close_for_good(ended)
+    assert [one.closed for one in raw] == [False, True]
+    assert used.execute(text("SELECT 1")).scalar_one() == 1, "who asks still has the answer"
+    used.close()
+    assert raw[0].closed
 
 
 def test_a_connection_that_died_while_it_rested_is_made_anew(

@@ -81,6 +81,19 @@ def begin_waiting(conn: Connection, lock_timeout: timedelta) -> None:
         conn.exec_driver_sql(wait)  # the driver says what is wrong
 
 
+def close_for_good(engine: Engine) -> None:
+    """Closes the engine's connections: those that are in use as soon as they are given back, where a pool that is only
+    disposed of keeps them open without anybody who would close them.
+    """
+
+    def given_back(dbapi_connection: Any, record: Any) -> None:
+        if dbapi_connection is not None:
+            record.invalidate()
+
+    event.listen(engine, "checkin", given_back)
+    engine.dispose()
+
+
 def bound_statements(conn: Connection, longest: timedelta | None) -> None:
     """From here on each statement may take that long (SQLSTATE 57014 after that), or as long as it takes: until the end
     of the transaction; without one, until it is said otherwise.
