@@ -8,6 +8,7 @@ from sqlalchemy import func, or_, select, text
 
 from core.erp.catalog.deadlines import CALIBRATION
 from core.erp.catalog.events import JudgingChanged
+from core.erp.catalog.instruments import require_at_own_site, site_of
 from core.erp.catalog.model import (
     Calibration,
     CalibrationPlan,
@@ -15,7 +16,6 @@ from core.erp.catalog.model import (
     Installation,
     Point,
     Sensor,
-    Zone,
 )
 from core.erp.catalog.rules import calibration_passed, left_good
 from core.erp.catalog.service import add_row, get
@@ -59,6 +59,7 @@ def create_plan(
 ) -> CalibrationPlan:
     """The sensor is calibrated so often from now on. Raises Conflict where it has a plan."""
     sensor = u.get_one(Sensor, sensor_id, lock=True)
+    require_at_own_site(u, sensor_id)
     if plan_of(u, sensor_id) is not None:
         raise Conflict("catalog.planned_already", serial=sensor.serial)
     made = CalibrationPlan(
@@ -77,6 +78,7 @@ def create_plan(
 def withdraw_plan(u: Unit, plan_id: int, *, reason: str) -> CalibrationPlan:
     """The sensor is not calibrated any more: nobody is told of it again."""
     plan = u.get_one(CalibrationPlan, plan_id, lock=True)
+    require_at_own_site(u, plan.sensor_id)
     PLAN.apply(u, plan, "withdraw", reason=reason)
     deadlines.cancel(u, CALIBRATION, "sensor", plan.sensor_id)
     return plan
@@ -95,21 +97,8 @@ def _due(u: Unit, sensor_id: int) -> datetime | None:
 
 
 def _begin_deadline(u: Unit, plan: CalibrationPlan, sensor: Sensor) -> None:
-    site_id = _site_of(u, sensor.id)
+    site_id = site_of(u, sensor.id, u.now)
     deadlines.begin(u, CALIBRATION, "sensor", sensor.id, sensor.serial, site_id=site_id, due_at=plan.due_at)
-
-
-def _site_of(u: Unit, sensor_id: int) -> int | None:
-    """Where the sensor was installed last."""
-    i, p, z = table(Installation).c, table(Point).c, table(Zone).c
-    installed = (
-        select(z.site_id)
-        .select_from(table(Installation).join(table(Point), p.id == i.point_id).join(table(Zone), z.id == p.zone_id))
-        .where(i.sensor_id == sensor_id)
-        .order_by(i.from_at.desc())
-        .limit(1)
-    )
-    return u.conn.execute(installed).scalar()
 
 
 # --- calibrations
@@ -132,9 +121,10 @@ def record_calibration(
 
     Whether it passed follows from error and tolerance, where it is not said; tolerance and next due time are the
     plan's, where they are not. Raises Invalid (said otherwise than these say, a failure without an error, no due time),
-    NotFound.
+    NotFound, Forbidden (it stood at another site).
     """
     sensor, plan = get(u, Sensor, sensor_id), plan_of(u, sensor_id)
+    require_at_own_site(u, sensor_id, done_at)
     due_at = due_at or (done_at + plan.interval if plan is not None else None)
     if due_at is None:
         raise Invalid("catalog.when_due", serial=sensor.serial)
@@ -203,6 +193,7 @@ def _to_review(u: Unit, calibration_id: int) -> tuple[Calibration, Sensor]:
     """Raises Refused (nobody asks for it, decided already), Forbidden (whoever has recorded it)."""
     found = u.get_one(Calibration, calibration_id)
     sensor = u.get_one(Sensor, found.sensor_id, lock=True)
+    require_at_own_site(u, found.sensor_id, found.done_at)
     if not found.to_sign:
         raise Refused("catalog.not_to_be_signed", serial=sensor.serial)
     c = table(CalibrationReview).c
@@ -234,7 +225,7 @@ def _review(u: Unit, found: Calibration, *, accepted: bool, reason: str, signatu
 
 
 def _ask_second_person(u: Unit, made: Calibration, sensor: Sensor) -> None:
-    site_id = _site_of(u, sensor.id)
+    site_id = site_of(u, sensor.id, u.now)
     tasks.open_task(
         u,
         _SIGN_OFF,

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlmodel import SQLModel
 
-from core.erp.catalog import calibrations, queries, revisions, scopes, service
+from core.erp.catalog import calibrations, instruments, queries, revisions, scopes, service
 from core.erp.catalog.calibration_shapes import CalibrationIn, CalibrationOut, PlanChange, PlanIn, PlanOut, SignOffIn
 from core.erp.catalog.change_shapes import (
     ItemChange,
@@ -202,6 +202,7 @@ SENSORS = Entity(
     hidden=_active(Sensor),
     create=Create(POINTS, SensorIn, act=service.create_sensor, undo="withdraw"),
     change=Change(POINTS, SensorChange, states=IN_USE),
+    guard=instruments.check_sensor,
     verbs=LIFE,
     order="id",
 )
@@ -237,6 +238,7 @@ CALIBRATION_PLANS = Entity(
     hidden=_active(CalibrationPlan),
     create=Create("calibration.plan", PlanIn, act=calibrations.create_plan, undo="withdraw"),
     change=Change("calibration.plan", PlanChange, states=frozenset({ACTIVE})),
+    guard=instruments.check_plan,
     verbs=(Verb("withdraw", ReasonIn, calibrations.withdraw_plan),),
     order="due_at",
 )

@@ -7,6 +7,7 @@ from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, or_, sel
 from sqlmodel import SQLModel
 
 from core.erp.catalog.events import Withdrawing
+from core.erp.catalog.instruments import require_at_own_site
 from core.erp.catalog.model import (
     CalibrationPlan,
     Installation,
@@ -59,6 +60,8 @@ def use(kind: str, names: list[str]) -> list[Message]:
 def unused(u: Unit, row: Any) -> None:
     """Refused while anything uses the record, in this module or in those above, which are asked."""
     kind = str(table(type(row)).name)
+    if kind == "sensor":
+        require_at_own_site(u, row.id)
     uses: list[Message] = []
     for user, statement in _USES.get(kind, ()):
         uses.extend(use(user, list(map(str, u.conn.scalars(statement, {"id": row.id, "now": u.now})))))
