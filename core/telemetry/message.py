@@ -35,11 +35,16 @@ class Message:
         return {"id": self.id, "params": {name: _plain(value) for name, value in self.params.items()}}
 
 
+def plain_number(value: Decimal) -> str:
+    """A decimal as text: every digit, no exponent, no zeros behind."""
+    return format(value.normalize(), "f")
+
+
 def _plain(value: Parameter) -> Any:
     if isinstance(value, Message):
         return value.as_json()
     if isinstance(value, Decimal):
-        return format(value.normalize(), "f")
+        return plain_number(value)
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if isinstance(value, date):

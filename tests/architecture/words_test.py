@@ -12,10 +12,10 @@ from core.erp.kernel.deadlines.terms import terms
 from core.erp.kernel.errors import LotwiseError
 from core.erp.kernel.named import kinds
 from core.erp.kernel.permits import Role, declared
-from core.erp.kernel.records.columns import imported
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.tabular import report  # noqa: F401 - an error's class is found once its module is loaded
+from core.erp.kernel.tabular.record_columns import imported
 from core.erp.kernel.words import CHINESE, ENGLISH, LANGUAGES, Template, catalogue
 from core.erp.kernel.words.catalogues import folders
 from core.erp.kernel.workflow import Workflow, workflows

@@ -9,9 +9,9 @@ import httpx
 from sqlalchemy import text
 
 from core.erp.kernel.permits import declared
-from core.erp.kernel.records import columns
 from core.erp.kernel.records.declare import Entity, as_permits
 from core.erp.kernel.records.registry import entities
+from core.erp.kernel.tabular import record_columns
 from core.erp.kernel.tabular.fields import Kind
 from core.erp.kernel.tabular.record_import import importable_of
 from tests.contracts.office import Office, body_of, with_own_links
@@ -138,7 +138,8 @@ class Desk:
     def links(entity: Entity) -> dict[str, str | None]:
         """The kind of record that each field of the form names, None for one that names none."""
         assert entity.create is not None
-        return {name: columns.link_of(entity, name, info) for name, info in entity.create.body.model_fields.items()}
+        fields = entity.create.body.model_fields
+        return {name: record_columns.link_of(entity, name, info) for name, info in fields.items()}
 
     def another(self, number: int) -> dict[str, str]:
         """The field that makes one more record another one."""

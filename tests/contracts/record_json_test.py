@@ -13,11 +13,12 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 from sqlalchemy import Select, select
 
+from core.erp.kernel.annotations import parts_of
 from core.erp.kernel.model import RevokedToken
-from core.erp.kernel.records.answers import parts_of, row_answer
+from core.erp.kernel.record_json import writer
+from core.erp.kernel.records.answers import row_answer
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
-from core.erp.kernel.records.written import writer
 from core.erp.kernel.scope import everything
 from core.erp.kernel.shapes import Answer
 from core.erp.kernel.tables import table

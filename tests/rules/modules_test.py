@@ -41,6 +41,15 @@ def test_every_folder_of_the_erp_is_named() -> None:
     assert there == {name for name in MODULES if "." not in name}
 
 
+def test_what_declares_records_stays_small() -> None:
+    """What a module's records cost is paid once, here: it must stay readable in an hour."""
+    lines = [
+        len(path.read_text(encoding="utf-8").splitlines())
+        for path in (PROJECT / "core/erp/kernel/records").glob("*.py")
+    ]
+    assert sum(lines) <= 1500
+
+
 def test_a_file_that_modules_do_not_have_is_no_file_of_theirs() -> None:
     with pytest.raises(ValueError, match="worfklow"):
         modules.found("worfklow")

@@ -20,10 +20,11 @@ from core.erp.catalog.shapes import SiteIn
 from core.erp.kernel import passwords
 from core.erp.kernel.access.users import Place, create_user
 from core.erp.kernel.events import Events
-from core.erp.kernel.records import Column, Create, Entity, columns
+from core.erp.kernel.records import Column, Create, Entity
 from core.erp.kernel.records.checked import check
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.shapes import Body
+from core.erp.kernel.tabular import record_columns
 from core.erp.kernel.tabular.importable import Line
 from core.erp.kernel.tabular.record_import import importable_of
 from core.erp.kernel.unit import system, transact, unit
@@ -261,7 +262,7 @@ def test_every_kind_of_record_is_exported_and_has_a_template_where_it_is_importe
     otto = desks["otto"]
     for entity in entities().values():
         head = next(csv.reader(io.StringIO(otto.get(f"/{entity.path}/export", names="true").text)))
-        assert len(head) == len(columns.exported(entity)) > 1, entity.name
+        assert len(head) == len(record_columns.exported(entity)) > 1, entity.name
         if importable_of(entity) is not None:
             template = otto.get(f"/{entity.path}/import-template", language="zh").text
             assert any("\u4e00" <= letter <= "\u9fff" for letter in template), entity.name

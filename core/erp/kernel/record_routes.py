@@ -16,6 +16,7 @@ from core.erp.kernel.attachments.record_attachments import Attachable, attachmen
 from core.erp.kernel.door import needs, routes
 from core.erp.kernel.http import Cursor, Door, DoorKeeper, Id, Limit, at_once
 from core.erp.kernel.print_routes import sheet_routes
+from core.erp.kernel.record_json import writer
 from core.erp.kernel.record_parameters import as_endpoint, asked_of, asked_parameters
 from core.erp.kernel.record_tables import table_routes
 from core.erp.kernel.records import read, verbs, write
@@ -23,7 +24,6 @@ from core.erp.kernel.records.declare import Entity, Files, Permits, Verb, as_per
 from core.erp.kernel.records.history import history
 from core.erp.kernel.records.registry import entities, module_of
 from core.erp.kernel.records.shown import EntryOut, Listed, change_form, detail, shown
-from core.erp.kernel.records.written import writer
 from core.erp.kernel.shapes import Page
 from core.erp.kernel.unit import Unit
 

@@ -19,10 +19,11 @@ from core.erp.kernel.door import MIB, needs, routes
 from core.erp.kernel.errors import Invalid
 from core.erp.kernel.http import Door, DoorKeeper
 from core.erp.kernel.record_parameters import as_endpoint, asked_of, asked_parameters
-from core.erp.kernel.records import columns, read
+from core.erp.kernel.records import read
 from core.erp.kernel.records.declare import Entity, as_permits
 from core.erp.kernel.refused_imports import post_import
 from core.erp.kernel.table_form import TABLE_FORM, table_form
+from core.erp.kernel.tabular import record_columns
 from core.erp.kernel.tabular.cursor import streamed
 from core.erp.kernel.tabular.export import Export, csv_parts
 from core.erp.kernel.tabular.importable import Importable
@@ -81,7 +82,7 @@ def _add(router: APIRouter, method: str, path: str, endpoint: Any, **options: An
 
 
 def _export(entity: Entity) -> Any:
-    fields = columns.exported(entity)
+    fields = record_columns.exported(entity)
 
     async def endpoint(request: Request, door: DoorKeeper, **given: Any) -> Response:
         how = {name: given.pop(name) for name in _HOW}
@@ -101,7 +102,7 @@ async def exported(
 
     def write(spool: Spool) -> None:
         with streamed(door.engine, statement, values) as found:
-            rows = columns.as_exported(entity, found, export.language)
+            rows = record_columns.as_exported(entity, found, export.language)
             if form == "xlsx":
                 write_workbook(export, rows, spool)
             else:

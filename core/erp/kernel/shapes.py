@@ -24,21 +24,19 @@ from pydantic.fields import FieldInfo
 from core.erp.kernel import strict
 from core.erp.kernel.digits import whole
 from core.erp.kernel.errors import UnfitValue
-from core.erp.kernel.words import from_json, render
+from core.erp.kernel.words import from_json, plain_number, render
 
 T = TypeVar("T")
 BIGGEST_ID = 2**63 - 1
 
 
-def _said(value: Decimal) -> str:
-    return format(value.normalize(), "f")
-
-
 Ref = Annotated[int, Field(strict=True, ge=1, le=BIGGEST_ID)]
 """An id in a body or answer."""
-Amount = Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=6), PlainSerializer(_said, return_type=str)]
+Amount = Annotated[
+    Decimal, Field(gt=0, max_digits=18, decimal_places=6), PlainSerializer(plain_number, return_type=str)
+]
 """A quantity more than nothing, at most 6 decimals; text in answers, so that no digit is lost."""
-Quantity = Annotated[Decimal, PlainSerializer(_said, return_type=str)]
+Quantity = Annotated[Decimal, PlainSerializer(plain_number, return_type=str)]
 """A quantity in an answer."""
 
 
@@ -62,7 +60,7 @@ def duration_text(value: timedelta) -> str:
     parts = ((seconds // 3600, "H"), (seconds // 60 % 60, "M"))
     time = "".join(f"{count}{name}" for count, name in parts if count)
     rest = Decimal(seconds % 60) + Decimal(abs(value).microseconds) / 1_000_000
-    time += f"{rest.normalize():f}S" if rest or not (time or abs(value).days) else ""
+    time += f"{plain_number(rest)}S" if rest or not (time or abs(value).days) else ""
     return f"{sign}P{f'{abs(value).days}D' if abs(value).days else ''}{'T' if time else ''}{time}"
 
 

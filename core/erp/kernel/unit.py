@@ -26,7 +26,7 @@ from core.erp.kernel.connections import begin_waiting, bound_statements, end_tra
 from core.erp.kernel.errors import Forbidden
 from core.erp.kernel.events import Event, Events
 from core.erp.kernel.permits import OUTSIDE, of_all_sites, permits_of
-from core.erp.kernel.words import ENGLISH, Message, kept
+from core.erp.kernel.words import ENGLISH, Message, kept, plain_number
 from core.series.dropped_ranges import DroppedRangeNeeded
 from core.series.restoring import restore_range
 
@@ -134,7 +134,7 @@ _CONVERTERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = 
     (date, lambda value: value.isoformat()),
     (timedelta, lambda value: _json_number(value.total_seconds())),
     (Enum, lambda value: json_value(value.value)),
-    (Decimal, lambda value: format(value.normalize(), "f") if value.is_finite() else str(value)),
+    (Decimal, lambda value: plain_number(value) if value.is_finite() else str(value)),
     (float, _json_number),
     (bytes, lambda value: value.hex()),
     (Mapping, lambda value: {str(key): json_value(item) for key, item in value.items()}),

@@ -14,7 +14,7 @@ from core.erp.kernel.printing.symbols import data_matrix, gs1_data_matrix
 from core.erp.kernel.scope import scoped
 from core.erp.kernel.tables import table
 from core.erp.kernel.unit import Unit
-from core.erp.kernel.words import LANGUAGES, Message, render
+from core.erp.kernel.words import LANGUAGES, Message, plain_number, render
 from core.erp.lots.model import Lot, Sublot
 from core.erp.lots.scopes import SUBLOTS
 
@@ -60,7 +60,7 @@ def label_of(u: Unit, sublot_id: int) -> Label:
         _line("lots.label_lot", row.number, big=True),
         *([_line("lots.label_expiry", row.expiry.isoformat(), big=True)] if row.expiry else []),
         *([_line("lots.label_serial", row.serial)] if row.serial else []),
-        _line("lots.label_amount", f"{row.on_hand.normalize():f} {row.uom}"),
+        _line("lots.label_amount", f"{plain_number(row.on_hand)} {row.uom}"),
         _line("record.sublot", row.code),
     ]
     words = {"code": row.code, "item": row.item, "item_code": row.item_code, "lines": lines}

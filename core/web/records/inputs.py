@@ -11,14 +11,15 @@ from zoneinfo import ZoneInfo
 from pydantic import AwareDatetime, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from core.erp.kernel.annotations import leaf_of, longest_of, may_be_none
 from core.erp.kernel.digits import whole
 from core.erp.kernel.named import kind_named
-from core.erp.kernel.records import columns
-from core.erp.kernel.records.columns import leaf_of, longest_of, may_be_none
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.shapes import SignIn, names_person
-from core.erp.kernel.words import ENGLISH, catalogue
+from core.erp.kernel.tabular import record_columns
+from core.erp.kernel.tabular.fields import LONGEST
+from core.erp.kernel.words import ENGLISH, catalogue, plain_number
 from core.web.frame.templating import Words
 from core.web.records.shown import word_of
 
@@ -118,7 +119,7 @@ def _input(entity: Entity, path: str, name: str, info: FieldInfo, words: Words, 
         path, label_of(entity, name, words), kind, required=info.is_required() and not may_be_none(info.annotation)
     )
     made.error = filled.errors.get(path, "")
-    made.longest = longest_of(info) if kind in {"text", "lines"} else None
+    made.longest = longest_of(info, LONGEST) if kind in {"text", "lines"} else None
     if kind in {"link", "links"}:
         made.link = link_of(entity, name, info)
     if kind == "person":
@@ -157,7 +158,7 @@ def kind_of(entity: Entity, name: str, info: FieldInfo) -> tuple[str, Any]:
 
 def link_of(entity: Entity, name: str, info: FieldInfo) -> str | None:
     """The kind of record that a field picks by what it is called; None for ids of what is no record of its own."""
-    found = columns.link_of(entity, name, info)
+    found = record_columns.link_of(entity, name, info)
     if found is None and _leaf_in(info) is int:
         found = kind_named(name)
     return found if found in entities() else None
@@ -282,7 +283,7 @@ def span_text(span: timedelta) -> str:
 _AS_TEXT: tuple[tuple[type, Callable[[Any], str]], ...] = (
     (bool, lambda value: "yes" if value else ""),
     (timedelta, span_text),
-    (Decimal, lambda value: format(value.normalize(), "f")),
+    (Decimal, plain_number),
     (float, lambda value: f"{value:.15g}"),
     (StrEnum, lambda value: str(value.value)),
     (Mapping, lambda value: "\n".join(f"{name}: {_several(one)}" for name, one in value.items())),

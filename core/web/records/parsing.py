@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from core.erp.kernel.annotations import leaf_of, may_be_none
 from core.erp.kernel.digits import whole
 from core.erp.kernel.misfits import misfit
-from core.erp.kernel.records.columns import leaf_of, may_be_none
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.shapes import names_person

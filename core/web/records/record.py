@@ -10,9 +10,9 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import AwareDatetime
 
+from core.erp.kernel.annotations import leaf_of
 from core.erp.kernel.door import needs
 from core.erp.kernel.http import Id
-from core.erp.kernel.records.columns import leaf_of
 from core.erp.kernel.records.declare import Entity, Verb, as_permits
 from core.erp.kernel.records.history import Entry, history
 from core.erp.kernel.records.registry import entities

@@ -12,10 +12,10 @@ from pydantic import BaseModel
 from sqlalchemy import select
 
 from core.erp.kernel.named import referred_to
-from core.erp.kernel.records.columns import link_of
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.scope import scoped
+from core.erp.kernel.tabular.record_columns import link_of
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import ENGLISH, Message, catalogue, from_json
 from core.web.frame.templating import Words

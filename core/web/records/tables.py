@@ -17,8 +17,9 @@ from core.erp.kernel.errors import Invalid, LotwiseError
 from core.erp.kernel.problems import error_body
 from core.erp.kernel.record_routes import listed_json
 from core.erp.kernel.record_tables import exported, template
-from core.erp.kernel.records import columns, read
+from core.erp.kernel.records import read
 from core.erp.kernel.records.declare import Entity, as_permits
+from core.erp.kernel.tabular import record_columns
 from core.erp.kernel.tabular.export import Export
 from core.erp.kernel.tabular.fields import Field
 from core.erp.kernel.tabular.headings import find_head
@@ -105,7 +106,7 @@ def add(made: APIRouter, entity: Entity) -> None:
 def _export(entity: Entity, kind: Kind) -> Any:
     async def endpoint(visit: Visiting) -> Response:
         asked = await run_in_threadpool(visit.read, lambda u: _asked(u, entity, visit))
-        export = Export(columns.exported(entity), language=visit.language, zone=visit.zone)
+        export = Export(record_columns.exported(entity), language=visit.language, zone=visit.zone)
         return await exported(visit.request, visit.door, entity, asked, export, kind)
 
     return endpoint

@@ -5,7 +5,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from core.erp.kernel.records.columns import leaf_of
+from core.erp.kernel.annotations import leaf_of
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.filters import parameters
 from core.erp.kernel.records.registry import entities

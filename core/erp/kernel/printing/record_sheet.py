@@ -9,11 +9,11 @@ from sqlalchemy import Row, func, select
 
 from core.erp.kernel.model import AuditRow, Signature
 from core.erp.kernel.printing.documents import Document
-from core.erp.kernel.records import columns
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.history import Entry, history, version_of
 from core.erp.kernel.records.read import row_of
 from core.erp.kernel.tables import table
+from core.erp.kernel.tabular import record_columns
 from core.erp.kernel.tabular.export import Export, text_of
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import ENGLISH, LANGUAGES, Message, catalogue, render, time_text
@@ -54,7 +54,7 @@ def sheet_of(u: Unit, entity: Entity, record_id: int, zone: tzinfo, beside: Sequ
     at = max(times, default=u.now)
     told = [(one.at, _told(one, zone)) for one in beside]
     acts = sorted([*((one.at, _entry(entity, one, zone)) for one in reversed(entries)), *told], key=_first)
-    called = dict(zip(_names(entity), columns.as_exported(entity, [row], ENGLISH).__next__(), strict=True))
+    called = dict(zip(_names(entity), record_columns.as_exported(entity, [row], ENGLISH).__next__(), strict=True))
     version = version_of(u, entity, record_id)
     foot = Message("printing.foot", record=entity.called, number=record_id, version=version, at=at)
     data = {
@@ -92,16 +92,16 @@ _WORDS = {
 
 
 def _names(entity: Entity) -> list[str]:
-    return [field.name for field in columns.exported(entity)]
+    return [field.name for field in record_columns.exported(entity)]
 
 
 def _facts(entity: Entity, row: Row[Any], zone: tzinfo) -> list[dict[str, Any]]:
     """Every field with its value; where that reads otherwise in Chinese, in both languages."""
-    fields = columns.exported(entity)
+    fields = record_columns.exported(entity)
     said = []
     for language in LANGUAGES:
         cells = Export(fields, language=language, zone=zone).cells()
-        (values,) = columns.as_exported(entity, [row], language)
+        (values,) = record_columns.as_exported(entity, [row], language)
         said.append([text_of(cell(value)) for cell, value in zip(cells, values, strict=True)])
     return [{"label": dict(field.labels), "value": _both(texts)} for field, *texts in zip(fields, *said, strict=True)]
 

@@ -5,13 +5,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import reduce
 from operator import or_
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from types import NoneType
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, create_model
 from sqlalchemy import Select
 from sqlmodel import SQLModel
 
+from core.erp.kernel.annotations import parts_of
 from core.erp.kernel.shapes import Answer, Duration, Figure, Quantity
 from core.erp.kernel.tables import value_type
 from core.erp.kernel.workflow import Workflow
@@ -47,18 +48,7 @@ def row_answer(shape: type[BaseModel], row: Any, language: str) -> BaseModel:
     return made.in_language(language) if isinstance(made, Answer) else made
 
 
-def parts_of(kind: Any) -> tuple[Any, ...]:
-    """The types that a type is one of."""
-    return get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
-
-
 def _wire(kind: Any) -> Any:
     parts = parts_of(kind)
     found = tuple(_ON_THE_WIRE.get(part, part) for part in parts if part is not NoneType)
     return reduce(or_, (*found, None) if NoneType in parts else found)
-
-
-def without_none(kind: Any) -> Any:
-    """The type of a value that is there."""
-    parts = tuple(part for part in parts_of(kind) if part is not NoneType)
-    return reduce(or_, parts)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import BigInteger, ColumnElement
 
-from core.erp.kernel.records.answers import without_none
+from core.erp.kernel.annotations import without_none
 from core.erp.kernel.records.declare import Column, Entity
 from core.erp.kernel.records.search import begins
 from core.erp.kernel.shapes import Moment

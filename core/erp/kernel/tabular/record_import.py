@@ -14,11 +14,12 @@ from sqlalchemy import select, tuple_
 
 from core.erp.kernel.masking import masked_error
 from core.erp.kernel.misfits import misfit
-from core.erp.kernel.records import columns, verbs, write
+from core.erp.kernel.records import verbs, write
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.scope import scoped
 from core.erp.kernel.shapes import id_in
+from core.erp.kernel.tabular import record_columns
 from core.erp.kernel.tabular.importable import Importable, Line, LineFault, audited_since
 from core.erp.kernel.unit import Unit
 from core.erp.kernel.words import Message
@@ -27,14 +28,14 @@ from core.erp.kernel.words import Message
 @cache
 def importable_of(entity: Entity) -> Importable | None:
     """How tables of the entity are imported; None where its form is no row of single values."""
-    fields = columns.imported(entity)
+    fields = record_columns.imported(entity)
     if fields is None or entity.create is None:
         return None
     names = {field.name for field in fields}
     links = {
         name: link
         for name, info in entity.create.body.model_fields.items()
-        if name in names and (link := columns.link_of(entity, name, info)) is not None
+        if name in names and (link := record_columns.link_of(entity, name, info)) is not None
     }
     return Importable(
         entity.name,

@@ -8,7 +8,7 @@ from core.erp.kernel.words.catalogues import catalogue
 from core.erp.kernel.words.languages import CHINESE, ENGLISH, LANGUAGES, accepted
 from core.erp.kernel.words.rendering import kept, misfit, render, shown, time_text
 from core.telemetry.catalogue import Template
-from core.telemetry.message import ID, Message, Parameter, from_json, sentence
+from core.telemetry.message import ID, Message, Parameter, from_json, plain_number, sentence
 
 __all__ = [
     "CHINESE",
@@ -23,6 +23,7 @@ __all__ = [
     "from_json",
     "kept",
     "misfit",
+    "plain_number",
     "render",
     "sentence",
     "shown",

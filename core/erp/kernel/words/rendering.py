@@ -11,7 +11,7 @@ from babel import Locale
 from core.erp.kernel.words.catalogues import catalogue
 from core.erp.kernel.words.languages import CHINESE, ENGLISH
 from core.telemetry.catalogue import PLACEHOLDER, Template
-from core.telemetry.message import Message, Parameter
+from core.telemetry.message import Message, Parameter, plain_number
 
 Times = Callable[[datetime], str]
 COMMA = {ENGLISH: ", ", CHINESE: "、"}
@@ -104,7 +104,7 @@ def _shown(value: Parameter, language: str, times: Times) -> str:
     if isinstance(value, datetime):
         return times(value)
     if isinstance(value, Decimal):
-        return format(value.normalize(), "f")
+        return plain_number(value)
     if isinstance(value, float):
         return f"{value:.10g}"
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
-from annotated_types import MaxLen
 from pydantic import AwareDatetime, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from core.erp.kernel.annotations import leaf_of, longest_of, may_be_none
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.tabular.fields import LONGEST, Choice, Field, Kind
 from core.erp.kernel.words import LANGUAGES, Message, catalogue, from_json, render
@@ -90,16 +89,11 @@ def _field(entity: Entity, name: str, info: FieldInfo, *, required: bool, link: 
         filled=not may_be_none(info.annotation) and info.default != "",
         many=many and kind in {Kind.TEXT, Kind.CHOICE},
         choices=choices if kind is Kind.CHOICE else (),
-        longest=LONGEST if many else longest_of(info),
+        longest=LONGEST if many else longest_of(info, LONGEST),
         digits=digits,
         decimals=decimals,
         secret=leaf is SecretStr,
     )
-
-
-def longest_of(info: FieldInfo) -> int:
-    """Letters that a field takes."""
-    return next((part.max_length for part in info.metadata if isinstance(part, MaxLen)), LONGEST)
 
 
 def _labels(message: Message) -> Mapping[str, str]:
@@ -120,28 +114,6 @@ def _choices(entity: Entity, name: str, leaf: Any) -> tuple[Choice, ...]:
 def _state(noun: str | None, value: str) -> Mapping[str, str]:
     name = f"state.{noun}.{value}"
     return {} if noun is None else {one: render(Message(name), one) for one in LANGUAGES if name in catalogue(one)}
-
-
-# --- annotations
-
-
-def _parts(annotation: Any) -> list[Any]:
-    if get_origin(annotation) is Annotated:
-        return _parts(get_args(annotation)[0])
-    if get_origin(annotation) in {Union, UnionType}:
-        return [part for one in get_args(annotation) for part in _parts(one)]
-    return [annotation]
-
-
-def leaf_of(annotation: Any) -> Any:
-    """The type of the value itself, None where there are several."""
-    parts = [part for part in _parts(annotation) if part is not type(None)]
-    return parts[0] if len(parts) == 1 else None
-
-
-def may_be_none(annotation: Any) -> bool:
-    """Whether a value may be left empty."""
-    return type(None) in _parts(annotation)
 
 
 def _single(annotation: Any) -> bool:

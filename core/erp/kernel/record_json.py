@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from core.erp.kernel.records.answers import parts_of
+from core.erp.kernel.annotations import parts_of
 from core.erp.kernel.records.declare import Entity
 from core.erp.kernel.shapes import Answer
 from core.erp.kernel.tables import value_type
