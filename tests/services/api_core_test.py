@@ -14,7 +14,7 @@ import pytest
 from argon2 import PasswordHasher
 from jsonschema import Draft202012Validator
 from pydantic import SecretStr
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 
 from core.app import create_app
 from core.erp.kernel import passwords
@@ -249,6 +249,27 @@ def test_reserve_pick_consume(api: Api, plant: Plant) -> None:
     tasks = api.get("/stock-tasks", plant.store).json()["items"]
     assert {task["kind"] for task in tasks} == {"put_back", "reallocate"}
     assert api.post(f"/stock-tasks/{tasks[0]['id']}/done", plant.store).status_code == 200
+
+
+def test_a_pick_asks_the_database_ten_times_and_for_the_permit_once(api: Api, plant: Plant) -> None:
+    """Everybody in a warehouse waits for it; each statement is a message there and back. Signing in is another's."""
+    sublot = received(api, plant)
+    release(api, sublot["id"])
+    wanted = {"amount": "5", "purpose": "use", "reference": "work_order:1"}
+    number = api.post(f"/sublots/{sublot['id']}/reserve", plant.store, wanted).json()["id"]
+    asked: list[str] = []
+
+    def count(*call: Any) -> None:
+        asked.append(call[2])
+
+    event.listen(api.engine, "before_cursor_execute", count)
+    try:
+        picked = api.post(f"/reservations/{number}/pick", plant.store, **{"Idempotency-Key": "a pick"})
+    finally:
+        event.remove(api.engine, "before_cursor_execute", count)
+    assert picked.json()["state"] == "picked"
+    assert sum("FROM app_user" in statement for statement in asked) == 1
+    assert len(asked) <= 10, asked
 
 
 BAD = [
