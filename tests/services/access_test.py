@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 from pydantic import BaseModel
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from core.erp.catalog.model import Site
@@ -181,6 +181,33 @@ def test_what_a_withdrawn_permit_began_is_undone_and_its_refusal_not_told(compan
         ]
     assert kept == [0, 0]
     assert door.post(lambda _: Done()).status_code == 201
+
+
+def test_route_and_services_ask_for_permits_once_behind_the_last_lock(company: Company) -> None:
+    company.approved("night_keeper", "stock.read", "stock.move")
+    company.add("nils", "night_keeper", by="ada")
+    asked: list[str] = []
+
+    def work(u: Unit) -> Done:
+        for _ in range(3):
+            u.need("stock.move")
+            u.lock(text("SELECT 1 AS locked"))
+        u.need("stock.read")
+        return Done()
+
+    def count(*call: Any) -> None:
+        asked.append(call[2])
+
+    door = door_of(company, company.actor("nils"))
+    event.listen(company.engine, "before_cursor_execute", count)
+    try:
+        door.post(work)
+    finally:
+        event.remove(company.engine, "before_cursor_execute", count)
+    places = [place for place, statement in enumerate(asked) if "FROM app_user" in statement]
+    locks = [place for place, statement in enumerate(asked) if "AS locked" in statement]
+    assert len(places) == 1
+    assert places[0] > max(locks)
 
 
 def test_whoever_takes_a_permit_from_themselves_has_held_it_until_then(company: Company) -> None:

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -173,32 +173,37 @@ class DoorKeeper:
                 return self._transact(partial(self._keep_refusal, body, error.status))
 
     def _transact(self, work: Callable[[Unit], T]) -> T:
-        """In a transaction, at whose end the actor still holds the permit: asked once, behind every lock that was
-        waited for. Where it was withdrawn meanwhile, nothing is done, and no refusal of the work's is told either.
+        """In a transaction, at whose end the actor still holds what route and services needed: asked once, behind every
+        lock that was waited for. Where it was withdrawn meanwhile, nothing is done, and no refusal of the work's is
+        told either.
         """
 
         def run(u: Unit) -> T:
+            u.ask_at_the_end()
+            self._need(u)
             made = work(u)
+            needed = u.needed
             try:
-                self._need(u)
+                u.ask_needed()
             except Forbidden:  # it may be this very act that has taken it away: of oneself
-                self._need_still()
+                self._need_still(needed)
             return made
 
         try:
             return transact(self.engine, self.actor, self.events, run, now_utc, lock_timeout=LOCK_TIMEOUT)
         except (LotwiseError, _KeptRefusal):
-            self._need_still()
+            self._need_still((self.permits,))
             raise
 
     def _need(self, u: Unit) -> None:
         if self.permits:
             u.need(*self.permits)
 
-    def _need_still(self) -> None:
-        """Raises Forbidden where others have taken the permit away: as all but this transaction see it."""
+    def _need_still(self, needed: Iterable[tuple[str, ...]]) -> None:
+        """Raises Forbidden where others have taken a permit away: as all but this transaction see it."""
         with reading(self.readers, self.actor, self.events) as u:
-            self._need(u)
+            for permits in filter(None, needed):
+                u.need(*permits)
 
     def _posted(self, work: Callable[[Unit], BaseModel | Sequence[BaseModel]], status: int, u: Unit) -> JSONResponse:
         require_visible(u, self.named)

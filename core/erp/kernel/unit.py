@@ -217,6 +217,8 @@ class Unit:
     _outbox: list[dict[str, Any]] = field(default_factory=list)
     _held: tuple[datetime, frozenset[str]] | None = None
     """When the actor's permits were read last, and what they were."""
+    _needed: list[tuple[str, ...]] | None = None
+    """What was needed so far, of each one: asked at the end. None: each is asked at once."""
 
     @property
     def session(self) -> Session:
@@ -266,11 +268,34 @@ class Unit:
     def need(self, *permits: str) -> None:
         """Raises Forbidden unless the actor holds the permit, or one of several: when the request came, and still.
 
-        What a person's row and roles say is read again behind every lock that was waited for.
+        What a person's row and roles say is read again behind every lock that was waited for; or once, at the end
+        (`ask_at_the_end`).
         """
         self.actor.need(*permits)
         if self.actor.session is None or self.actor.user_id is None:
             return
+        if self._needed is not None:
+            self._needed.append(permits)
+            return
+        self._require_held(permits)
+
+    def ask_at_the_end(self) -> None:
+        """From here on what is needed is asked by `ask_needed`: once, behind every lock, whoever needs it."""
+        self._needed = []
+
+    def ask_needed(self) -> None:
+        """Raises Forbidden for the first of what was needed that the actor does not hold any more."""
+        needed, self._needed = self._needed or [], None
+        for permits in dict.fromkeys(needed):
+            self._require_held(permits)
+
+    @property
+    def needed(self) -> tuple[tuple[str, ...], ...]:
+        """What was needed so far and is not asked yet."""
+        return tuple(dict.fromkeys(self._needed or ()))
+
+    def _require_held(self, permits: tuple[str, ...]) -> None:
+        assert self.actor.user_id is not None
         if self._held is None or self._held[0] != self.now:
             self._held = self.now, permits_now(self.conn, self.actor.user_id)
         if not self._held[1].intersection(permits):
