@@ -106,6 +106,23 @@ def test_a_pasted_part_of_a_configuration_shows_what_is_missing(people: dict[str
     assert "There already" in again
 
 
+def test_zones_that_are_missing_are_made_with_their_points_by_who_may(
+    people: dict[str, Browser], module_engine: Engine
+) -> None:
+    eng, pasted = people["eng"], SOURCE.replace("s1/a/attic", "p1/a/loft").replace("s1/a/room", "p1/a/cellar")
+    eng.send("/sites/new", {"code": "p1", "name": "Plant 1"})
+    answer = eng.client.post("/setup/sources/paste", data={"_key": "z1", "text": pasted})
+    assert "p1/a/cellar, p1/a/loft" in text_of(answer.text)
+    form = answer.text[answer.text.index('action="/setup/sources/points"') - 100 :].partition("</form>")[0]
+    taken = eng.client.post("/setup/sources/points", data=filled(form))
+    assert taken.status_code == 303, text_of(taken.text)[900:2200]
+    with module_engine.connect() as conn:
+        names = conn.scalars(text("SELECT name FROM zone WHERE address IN ('p1/a/loft', 'p1/a/cellar') ORDER BY 1"))
+        assert names.all() == ["cellar", "loft"]
+    nowhere = {"_key": "z2", "zones": "yes", "point": "s9/a/b/box/temperature temperature required Cel"}
+    assert eng.client.post("/setup/sources/points", data=nowhere).status_code == 422
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

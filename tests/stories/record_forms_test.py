@@ -149,3 +149,31 @@ def test_a_file_to_import_stays_chosen_while_its_columns_are_said(context: Brows
         page.get_by_role("button", name="Import 1 records").click()
         page.wait_for_url("**/import-runs/*")
         expect(page.get_by_role("heading", name="sites.csv")).to_be_visible()
+
+
+def test_back_after_sending_posts_nothing_again_and_back_to_a_list_keeps_its_state(
+    context: BrowserContext, module_engine: Engine
+) -> None:
+    def made() -> int:
+        with module_engine.connect() as conn:
+            return int(conn.scalar(text("SELECT count(*) FROM task WHERE title = 'count shelf 9'")) or 0)
+
+    with opened(context, "/tasks?state=open&q=shelf&sort=-due_at") as page:
+        page.goto("/tasks/new")
+        page.get_by_label("Title").fill("count shelf 9")
+        page.locator("#f-permit").fill("stock.pick")
+        page.get_by_role("button", name="Create").click()
+        page.wait_for_url(re.compile(r"/tasks/\d+$"))
+        page.go_back()
+        again = page.get_by_label("Title").input_value()
+        page.get_by_role("button", name="Create").click()
+        if again:  # as it was sent: the same act, and where it led
+            page.wait_for_url(re.compile(r"/tasks/\d+$"))
+        else:
+            expect(page.get_by_role("alert")).to_be_visible()
+        assert made() == 1
+        page.goto("/tasks?state=open&sort=-due_at")
+        page.get_by_role("link", name="count shelf 9").first.click()
+        page.go_back()
+        expect(page).to_have_url(re.compile(r"/tasks\?state=open&sort=-due_at$"))
+        expect(page.get_by_role("link", name="count shelf 9").first).to_be_visible()

@@ -16,10 +16,21 @@ document.addEventListener('submit', event => {
   }
   if (form.method !== 'post' || form.dataset.inplace) return;
   if (!navigator.onLine) { event.preventDefault(); return; }
+  keyed(form);
   form.dataset.sending = '1';
   const button = event.submitter;
   setTimeout(() => { for (const one of form.querySelectorAll('button')) one.disabled = true; button?.classList.add('b-busy'); });
 });
+
+// a form that was sent, gone back to and sent again as it was: under the key it had, so that it is posted once
+function keyed(form) {
+  const key = form.elements._key, place = `key:${form.action}`, old = JSON.parse(sessionStorage.getItem(place) ?? 'null');
+  if (!key) return;
+  const written = JSON.stringify([...new FormData(form)].filter(([name]) => !name.startsWith('_') && name !== 'password').map(([name, value]) => [name, value.name ?? value]));
+  const back = performance.getEntriesByType('navigation')[0]?.type === 'back_forward';
+  if (back && old?.written === written) key.value = old.key;
+  sessionStorage.setItem(place, JSON.stringify({ key: key.value, written }));
+}
 addEventListener('pageshow', event => {  // back from the browser's memory: the form may be sent again
   if (!event.persisted) return;
   for (const form of document.querySelectorAll('form[data-sending]')) {

@@ -10,12 +10,13 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
-from core.erp.catalog.model import Point, Zone
+from core.erp.catalog.model import Point, Site, Zone
 from core.erp.catalog.scopes import ZONES
 from core.erp.kernel.digits import whole
 from core.erp.kernel.door import needs
 from core.erp.kernel.errors import Invalid
 from core.erp.kernel.records import write
+from core.erp.kernel.records.declare import as_permits
 from core.erp.kernel.records.registry import entities
 from core.erp.kernel.scope import scoped
 from core.erp.kernel.tables import table
@@ -128,7 +129,10 @@ async def take(visit: Visiting) -> Response:
     def work(u: Unit) -> Taken:
         if not chosen or len(chosen) > POINTS_MOST:
             raise Invalid("web.points_unfit", most=POINTS_MOST)
-        zones = _zones(u, [one.partition(" ")[0] for one in chosen])
+        addresses = [one.partition(" ")[0] for one in chosen]
+        if visit.given("zones"):
+            _make_zones(u, addresses)
+        zones = _zones(u, addresses)
         bodies = [_body(one, zones) for one in chosen]
         for body in bodies:
             write.create(u, entities()["point"], body)
@@ -138,6 +142,29 @@ async def take(visit: Visiting) -> Response:
     if outcome.refused:
         return await run_in_threadpool(_page, visit, {}, outcome.status, outcome.detail)
     return RedirectResponse(f"{ADDRESS}?made={outcome.body['made']}", 303)
+
+
+def _make_zones(u: Unit, addresses: Sequence[str]) -> None:
+    """Makes the zones of these points that are not there, called as the last part of their address says.
+
+    Raises Forbidden, Invalid (a site that is not there), and as the making of a zone does.
+    """
+    zone = entities()["zone"]
+    assert zone.create is not None
+    z, s = table(Zone).c, table(Site).c
+    wanted = {_zone_of(one) for one in addresses}
+    there = set(u.conn.scalars(select(z.address).where(z.address.in_(wanted))))
+    sites = {row.code: row.id for row in u.conn.execute(select(s.code, s.id))}
+    for address in sorted(wanted - there):
+        u.actor.need(*as_permits(zone.create.permit))
+        code, _, name = address.partition("/")
+        try:
+            body = zone.create.body.model_validate(
+                {"site_id": sites.get(code), "address": address, "name": name.rpartition("/")[2]}
+            )
+        except ValidationError as error:
+            raise Invalid("web.point_unfit", address=address) from error
+        write.create(u, zone, body)
 
 
 def _body(chosen: str, zones: Mapping[str, int]) -> BaseModel:
@@ -190,7 +217,7 @@ def _page(
     text: str = "",
 ) -> Response:
     def work(u: Unit) -> Response:
-        standing = _standing(u, found.points) if found is not None else []
+        standing, makes = _standing(u, found.points) if found is not None else [], visit.may("catalog.manage")
         context: dict[str, Any] = {
             "written": {**BEGUN, **written},
             "text": text,
@@ -198,7 +225,8 @@ def _page(
             "found": found,
             "standing": standing,
             "missing": sorted({one.zone for one in standing if one.zone_id is None}),
-            "takes": any(one.zone_id is not None and not one.known for one in standing),
+            "takes": any((one.zone_id is not None or makes) and not one.known for one in standing),
+            "makes": makes,
             "networks": _port(visit).networks,
             "made": whole(visit.request.query_params.get("made", "")),
         }
