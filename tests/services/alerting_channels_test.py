@@ -26,7 +26,7 @@ from core.outbound.messages.gateways import Chats, Telephone, Topics
 from core.outbound.messages.mail import Mail
 from lotwise.embedded.process import ServerProcess
 from tests.servers import accepts, free_port, need_mosquitto
-from tests.services.alerting_world import Post
+from tests.services.alerting_world import Post, mail_server
 from tests.services.forwarder_servers import certificate
 from tests.services.outbound_servers import receiver
 
@@ -100,18 +100,10 @@ def test_mail_goes_by_tls_and_to_no_server_with_a_wrong_certificate(
 
 
 def test_a_server_without_starttls_is_told_nothing() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    post = Post(port)
-    controller = Controller(post, hostname="127.0.0.1", port=port)
-    controller.start()
-    try:
+    with mail_server() as post:
         with pytest.raises(RetryLater):
-            Mail(f"smtp://127.0.0.1:{port}", "lotwise@example.com").send(parcel("wes@example.com"), LINK)
-    finally:
-        controller.stop()
-    assert post.letters == []
+            Mail(f"smtp://127.0.0.1:{post.port}", "lotwise@example.com").send(parcel("wes@example.com"), LINK)
+        assert post.letters == []
 
 
 # --- a siren

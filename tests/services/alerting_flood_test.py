@@ -5,7 +5,7 @@ import tracemalloc
 from collections.abc import Iterator, Sequence
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from core.erp.kernel.events import Events
 from core.erp.kernel.outbox import Outbox, OutboxMessage
@@ -146,3 +146,16 @@ def test_a_receiver_that_hangs_holds_up_no_other_of_its_channel_and_harm_goes_fi
         u.outbox("harm.said", "first", {})
     outbox.run(engine, Events(), names=outbox.lanes["mail"])
     assert sent[-2:] == ["first", "later"]
+
+
+def test_what_another_runner_has_in_hand_is_left_to_it(engine: Engine) -> None:
+    outbox, taken = Outbox(), list[int]()
+    outbox.on_internal_many("thing.%", "things", lambda _, rows: taken.append(len(rows)))
+    outbox.subscribe(engine)
+    with unit(engine, system("test"), Events(), at("03:00")) as u:
+        u.outbox("thing.said", 1, {})
+    with engine.begin() as other:
+        other.execute(text("SELECT id FROM outbox_task FOR UPDATE"))
+        assert outbox.run(engine, Events(), at("03:01")) == 0  # and it comes back, instead of asking on and on
+    assert outbox.run(engine, Events(), at("03:01")) == 1
+    assert taken == [1]

@@ -138,8 +138,11 @@ class Outbox:
         """
         wanted, tried = self.names if names is None else names, 0
         many = [name for name in self._many if name in wanted]  # in the order in which they were registered
-        while tried < most and (ready := self._ready(engine, many, now)):
-            tried += sum(self._run_many(engine, events, now, name) for name in ready)
+        while tried < most:
+            done = sum(self._run_many(engine, events, now, name) for name in self._ready(engine, many, now))
+            if not done:  # nothing is due, or another runner has it in hand
+                break
+            tried += done
         singly = [name for name in wanted if name not in many]
         while singly and tried < most and self._run_next(engine, events, now, singly):
             tried += 1
