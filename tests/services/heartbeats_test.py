@@ -146,18 +146,18 @@ def test_healthz_warns_and_tells_each_sign(quiet: Engine, tmp_path: Path) -> Non
     hear(quiet, "one", "10 minutes")
     settings = Settings(instance="test", secret_key=SecretStr("k" * 40), data_dir=tmp_path)
     with serving(create_app(settings, quiet)) as client:
-        deadline = time.monotonic() + 20
-        while True:
+        deadline = time.monotonic() + 60
+        while True:  # on a busy machine a question may have no answer in time, and that is told meanwhile
             answer = client.get("/healthz")
-            if {"core", "outbox"} <= answer.json()["heartbeats"].keys():
+            told, checks = answer.json(), answer.json()["checks"]
+            late = [said for said in checks.values() if "no answer" in said]
+            if not late and {"core", "outbox"} <= told["heartbeats"].keys() and checks["heartbeat"] == "ok":
                 break
-            assert time.monotonic() < deadline, answer.text
+            assert time.monotonic() < deadline, told
             time.sleep(0.3)
-    told = answer.json()
     assert answer.status_code == 200
     assert told["status"] == "warning"
-    assert told["checks"]["gateways"].startswith("1 of 1 silent")
-    assert told["checks"]["heartbeat"] == "ok"
+    assert checks["gateways"].startswith("1 of 1 silent")
     assert told["heartbeats"].keys() == {"database", "core", "outbox", "gateways"}
 
 
