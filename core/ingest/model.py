@@ -54,7 +54,8 @@ class BatchFold(SQLModel, table=True):
     """
 
     __tablename__ = "batch_fold"
-    __table_args__ = (Index("batch_fold_time", "gateway", "hour"),)
+    # carries what boards over months ask: there are a hundred thousand folds then
+    __table_args__ = (Index("batch_fold_time", "gateway", "hour", postgresql_include=["slowest", "conflict_count"]),)
 
     gateway: str = Field(primary_key=True)
     epoch: str = Field(primary_key=True)

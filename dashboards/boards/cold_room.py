@@ -4,6 +4,7 @@
 
 from typing import Any
 
+from dashboards.boards.common import excursions, with_panels
 from dashboards.boards.site import CHOSEN
 from dashboards.panels import States, board, graph, listing, timeline
 from dashboards.readings import RANGE, ZONES, compressor, last, limits, points, room, site_area_zone, unsure
@@ -33,9 +34,7 @@ def build(store: Store) -> Any:
         width=24,
         band=True,
     ).repeat("zone")
-    for number, panel in enumerate((band, *_climate(store), *_goods()), start=1):
-        made = made.with_panel(panel.id(number))
-    return made.build()
+    return with_panels(made, band, *_climate(store), *_goods())
 
 
 def _climate(store: Store) -> list[Any]:
@@ -96,17 +95,8 @@ def _climate(store: Store) -> list[Any]:
 
 def _goods() -> list[Any]:
     return [
-        listing(
-            "Excursions",
-            Sql(
-                "SELECT broke_at, known_at, zone, item, lot, sublot, limit_key, kind, certainty, state, "
-                "round(minutes_out::numeric, 1) AS minutes_out, lowest, highest, id FROM v_excursions_timeline "
-                f"WHERE $__timeFilter(broke_at) AND {CHOSEN} ORDER BY broke_at DESC LIMIT 500"
-            ),
-            "When it was so, when it was known, and how long it lasted.",
-            width=24,
-            links={"limit_key": ("The excursion in Lotwise", "${lotwise}/excursions/${__data.fields.id}")},
-            hidden=["id"],
+        excursions(
+            f"$__timeFilter(broke_at) AND {CHOSEN}", "When it was so, when it was known, and how long it lasted."
         ),
         listing(
             "Gaps",

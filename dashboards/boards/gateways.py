@@ -4,6 +4,7 @@
 
 from typing import Any
 
+from dashboards.boards.common import with_panels
 from dashboards.panels import MORE_IS_FINE, NONE_BAD, board, choice, figure, graph, listing
 from dashboards.readings import RANGE
 from dashboards.sources import PromQl, Sql, Store
@@ -18,9 +19,7 @@ def build(_: Store) -> Any:
     """The board."""
     made = board(UID, "Gateway health", "Whether what devices say arrives, whole and in time.", ["gateways"])
     made = made.with_variable(choice("gateway", "Gateway", "SELECT gateway FROM v_gateways ORDER BY gateway"))
-    for number, panel in enumerate((*_figures(), *_flow(), *_spool(), *_state()), start=1):
-        made = made.with_panel(panel.id(number))
-    return made.build()
+    return with_panels(made, *_figures(), *_flow(), *_spool(), *_state())
 
 
 def _figures() -> list[Any]:

@@ -4,7 +4,8 @@
 
 from typing import Any
 
-from dashboards.panels import MORE_IS_FINE, NONE_BAD, board, choice, figure, graph, listing
+from dashboards.boards.common import excursions, holds, holds_figure, open_excursions, with_panels
+from dashboards.panels import MORE_IS_FINE, board, choice, figure, graph, listing
 from dashboards.sources import Sql, Store
 
 UID = "lotwise-goods"
@@ -21,21 +22,12 @@ def build(_: Store) -> Any:
         ["goods"],
         since="now-30d",
     ).with_variable(choice("item", "Item", ITEMS))
-    for number, panel in enumerate((*_figures(), *_over_time(), *_lists()), start=1):
-        made = made.with_panel(panel.id(number))
-    return made.build()
+    return with_panels(made, *_figures(), *_over_time(), *_lists())
 
 
 def _figures() -> list[Any]:
     return [
-        figure(
-            "Excursions to decide",
-            "none",
-            Sql(f"SELECT count(*) FROM v_open_excursions WHERE {_ITEM}"),
-            "Open, ended or assessed: no decision is signed yet.",
-            NONE_BAD,
-            link="/excursions",
-        ),
+        open_excursions("Excursions to decide", "Open, ended or assessed: no decision is signed yet.", _ITEM),
         figure(
             "Longest wait for a decision",
             "h",
@@ -47,14 +39,7 @@ def _figures() -> list[Any]:
             "Since the oldest undecided excursion was known.",
             ((None, "green"), (24.0, "orange"), (72.0, "red")),
         ),
-        figure(
-            "Holds in force",
-            "none",
-            Sql("SELECT count(*) FROM v_holds WHERE lifted_at IS NULL"),
-            "Of all items; each is lifted by itself.",
-            NONE_BAD,
-            link="/holds",
-        ),
+        holds_figure("Of all items; each is lifted by itself."),
         figure(
             "Decided in this range",
             "none",
@@ -96,30 +81,10 @@ def _over_time() -> list[Any]:
 
 def _lists() -> list[Any]:
     return [
-        listing(
-            "Excursions",
-            Sql(
-                "SELECT broke_at, known_at, zone, item, lot, sublot, limit_key, kind, certainty, state, "
-                "round(minutes_out::numeric, 1) AS minutes_out, lowest, highest, id FROM v_excursions_timeline "
-                f"WHERE $__timeFilter(broke_at) AND {_ITEM} ORDER BY broke_at DESC LIMIT 500"
-            ),
-            "When it was so, when it was known, and how long it lasted.",
-            width=24,
-            links={"limit_key": ("The excursion in Lotwise", "${lotwise}/excursions/${__data.fields.id}")},
-            hidden=["id"],
+        excursions(
+            f"$__timeFilter(broke_at) AND {_ITEM}", "When it was so, when it was known, and how long it lasted."
         ),
-        listing(
-            "Holds in force",
-            Sql(
-                "SELECT placed_at, since_at, kind, certainty, lot, sublot, shipment, zone, reason, "
-                "lift_permit, sublot_id "
-                "FROM v_holds WHERE lifted_at IS NULL ORDER BY placed_at DESC LIMIT 500"
-            ),
-            "What may not move on, why, and which permit can lift it.",
-            width=24,
-            links={"sublot": ("The sublot in Lotwise", "${lotwise}/sublots/${__data.fields.sublot_id}")},
-            hidden=["sublot_id"],
-        ),
+        holds(),
         listing(
             "Decisions",
             Sql(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dashboards.boards.common import with_panels
 from dashboards.panels import NONE_BAD, board, figure, graph, listing
 from dashboards.sources import PromQl, Sql, Store
 
@@ -14,9 +15,7 @@ def build(_: Store) -> Any:
     made = board(
         UID, "Lotwise itself", "Whether it takes in, judges, tells, answers, and is backed up.", ["operations"]
     )
-    for number, panel in enumerate((*_figures(), *_work(), *_services(), *_lists()), start=1):
-        made = made.with_panel(panel.id(number))
-    return made.build()
+    return with_panels(made, *_figures(), *_work(), *_services(), *_lists())
 
 
 def _figures() -> list[Any]:

@@ -4,6 +4,7 @@
 
 from typing import Any
 
+from dashboards.boards.common import with_panels
 from dashboards.boards.goods import ITEMS
 from dashboards.panels import MORE_IS_FINE, NONE_BAD, board, choice, figure, graph, listing
 from dashboards.sources import Sql, Store
@@ -18,9 +19,7 @@ def build(_: Store) -> Any:
     made = board(
         UID, "KPIs", "Release lead time, excursion rate, time on hold, certificates.", ["kpi"], since="now-90d"
     ).with_variable(choice("item", "Item", ITEMS))
-    for number, panel in enumerate((*_figures(), *_over_time(), *_lists()), start=1):
-        made = made.with_panel(panel.id(number))
-    return made.build()
+    return with_panels(made, *_figures(), *_over_time(), *_lists())
 
 
 def _figures() -> list[Any]:

@@ -4,6 +4,7 @@
 
 from typing import Any
 
+from dashboards.boards.common import excursions, with_panels
 from dashboards.boards.goods import ITEMS
 from dashboards.panels import board, choice, graph, listing, timeline
 from dashboards.readings import RANGE, limits, near, points
@@ -26,9 +27,7 @@ def build(store: Store) -> Any:
         *([near()] if store is Store.INFLUX else []),
     ):
         made = made.with_variable(variable)
-    for number, panel in enumerate((*_over_time(store), *_lists()), start=1):
-        made = made.with_panel(panel.id(number))
-    return made.build()
+    return with_panels(made, *_over_time(store), *_lists())
 
 
 def _over_time(store: Store) -> list[Any]:
@@ -80,17 +79,7 @@ def _lists() -> list[Any]:
             links={"sublot": ("The sublot in Lotwise", "${lotwise}/sublots/${__data.fields.id}")},
             hidden=["id"],
         ),
-        listing(
-            "Excursions",
-            Sql(
-                "SELECT broke_at, known_at, zone, sublot, limit_key, kind, certainty, state, "
-                "round(minutes_out::numeric, 1) AS minutes_out, lowest, highest, id FROM v_excursions_timeline "
-                f"WHERE {mine} ORDER BY broke_at DESC LIMIT 500"
-            ),
-            "Of this lot, whenever they were.",
-            links={"limit_key": ("The excursion in Lotwise", "${lotwise}/excursions/${__data.fields.id}")},
-            hidden=["id"],
-        ),
+        excursions(mine, "Of this lot, whenever they were.", goods="sublot", width=12),
         listing(
             "Decisions",
             Sql(

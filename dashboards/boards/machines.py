@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dashboards.boards.common import with_panels
 from dashboards.panels import States, board, graph, listing, timeline
 from dashboards.readings import last, site_area_zone
 from dashboards.sources import Sql, Store
@@ -35,9 +36,7 @@ def build(store: Store) -> Any:
     made = board(UID, "Machines and work orders", "What machines said, beside the orders that ran.", ["production"])
     for variable in site_area_zone(store):
         made = made.with_variable(variable)
-    for number, panel in enumerate((*_machines(store), *_orders()), start=1):
-        made = made.with_panel(panel.id(number))
-    return made.build()
+    return with_panels(made, *_machines(store), *_orders())
 
 
 def _machines(store: Store) -> list[Any]:

@@ -4,6 +4,7 @@
 
 from typing import Any
 
+from dashboards.boards.common import with_panels
 from dashboards.panels import MORE_IS_FINE, NONE_BAD, States, board, choice, figure, graph, listing, timeline
 from dashboards.readings import near, points
 from dashboards.sources import Sql, Store
@@ -27,9 +28,7 @@ def build(store: Store) -> Any:
     made = made.with_variable(choice("zone", "Vehicle", vehicles))
     if store is Store.INFLUX:
         made = made.with_variable(near())
-    for number, panel in enumerate((*_figures(), *_over_time(store), *_lists()), start=1):
-        made = made.with_panel(panel.id(number))
-    return made.build()
+    return with_panels(made, *_figures(), *_over_time(store), *_lists())
 
 
 def _figures() -> list[Any]:

@@ -4,6 +4,7 @@
 
 from typing import Any
 
+from dashboards.boards.common import holds, holds_figure, open_excursions, with_panels
 from dashboards.panels import MORE_IS_FINE, NONE_BAD, States, board, figure, listing, timeline
 from dashboards.readings import RANGE, ZONES, site_area_zone
 from dashboards.sources import Sql, Store
@@ -26,9 +27,7 @@ def build(store: Store) -> Any:
     made = board(UID, "Site overview", "Every zone's state over time, the worst first, and what is held.", ["site"])
     for variable in site_area_zone(store):
         made = made.with_variable(variable)
-    for number, panel in enumerate((*_figures(), *_zones()), start=1):
-        made = made.with_panel(panel.id(number))
-    return made.build()
+    return with_panels(made, *_figures(), *_zones())
 
 
 def _figures() -> list[Any]:
@@ -41,22 +40,12 @@ def _figures() -> list[Any]:
             NONE_BAD,
             link="/plant",
         ),
-        figure(
+        open_excursions(
             "Open excursions",
-            "none",
-            Sql(f"SELECT count(*) FROM v_open_excursions WHERE {CHOSEN}"),
             "Limits of storage profiles broken by what sublots went through, not yet disposed of.",
-            NONE_BAD,
-            link="/excursions",
+            CHOSEN,
         ),
-        figure(
-            "Holds in force",
-            "none",
-            Sql("SELECT count(*) FROM v_holds WHERE lifted_at IS NULL"),
-            "Reasons why goods may not move on, everywhere.",
-            NONE_BAD,
-            link="/holds",
-        ),
+        holds_figure("Reasons why goods may not move on, everywhere."),
         figure(
             "Sublots in these zones",
             "none",
@@ -91,17 +80,7 @@ def _zones() -> list[Any]:
             links=TO_ZONE,
             hidden=["zone_id"],
         ),
-        listing(
-            "Holds in force",
-            Sql(
-                "SELECT placed_at, since_at, kind, certainty, lot, sublot, shipment, zone, reason, "
-                "lift_permit, sublot_id "
-                "FROM v_holds WHERE lifted_at IS NULL ORDER BY placed_at DESC LIMIT 500"
-            ),
-            "What may not move on, why, and which permit can lift it.",
-            links={"sublot": ("The sublot in Lotwise", "${lotwise}/sublots/${__data.fields.sublot_id}")},
-            hidden=["sublot_id"],
-        ),
+        holds(width=12),
         listing(
             "Zone alarms",
             Sql(

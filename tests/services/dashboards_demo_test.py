@@ -119,6 +119,7 @@ NOT_IN_THE_DEMO = {
     "Hours to a decision": "the story stops before them",
     "Certificates that end": "those of the demo hold for a year",
     "Ingest alarms": "there may be none",
+    "Dead letters": "there may be none",
     "Legs": "the truck's shipment has none",
     "Legs on the road": "the truck's shipment has none",
     "Outbox": "all may be told",

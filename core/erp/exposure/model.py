@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Interval, LargeBinary, text
+from sqlalchemy import BigInteger, Column, DateTime, Index, Interval, LargeBinary, PrimaryKeyConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -40,6 +40,8 @@ class PointHour(SQLModel, table=True):
     """What is kept of a point's readings of an hour, in the quantity's canonical unit: how a sensor usually is."""
 
     __tablename__ = "point_hour"
+    # the hours of one point lie far apart in the table: the key carries what charts over months ask
+    __table_args__ = (PrimaryKeyConstraint("point_id", "hour_at", postgresql_include=["low", "high"]),)
 
     point_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     hour_at: datetime = Field(sa_column=Column(DateTime(timezone=True), primary_key=True))

@@ -2507,7 +2507,7 @@ def upgrade() -> None:
     sa.Column('slowest', sa.Float(), nullable=False),
     sa.PrimaryKeyConstraint('gateway', 'epoch', 'partition', 'first_number')
     )
-    op.create_index('batch_fold_time', 'batch_fold', ['gateway', 'hour'], unique=False)
+    op.create_index('batch_fold_time', 'batch_fold', ['gateway', 'hour'], unique=False, postgresql_include=['slowest', 'conflict_count'])
     op.create_table('batch_progress',
     sa.Column('gateway', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('epoch', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -3322,7 +3322,7 @@ def upgrade() -> None:
     sa.Column('median', sa.Float(), nullable=False),
     sa.Column('readings', sa.Integer(), nullable=False),
     sa.Column('rises', sa.Integer(), nullable=False),
-    sa.PrimaryKeyConstraint('point_id', 'hour_at')
+    sa.PrimaryKeyConstraint('point_id', 'hour_at', postgresql_include=['low', 'high'])
     )
     op.create_table('profile_limit',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
