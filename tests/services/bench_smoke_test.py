@@ -52,6 +52,7 @@ def asked_to_end() -> Iterator[None]:
             {"values_per_s", "lag_growth_s", "core_pct", "start_s"},
         ),
         (("latency", "--rate", "200", "--holds", "5"), {"p50_ms", "p99_ms", "max_ms"}),
+        (("boards", "--zones", "2", "--days", "8", "--sublots", "1000"), {"slowest_ms", "slow", "median_ms"}),
         (("import", "--rows", "3000"), {"seconds", "peak_mb"}),
         (("audit", "--rows", "5000"), {"rows_per_s", "found_pct"}),
         (("exposure", "--days", "1", "--lots", "20", "--sample", "20"), {"seconds", "mismatches"}),
