@@ -92,6 +92,7 @@ def asked_to_end() -> Iterator[None]:
         "modbus",
         "opcua",
         "latency",
+        "boards",
         "import",
         "audit",
         "exposure",
@@ -108,7 +109,7 @@ def test_it_says_its_figures(arguments: tuple[str, ...], metrics: set[str], capf
     said = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert metrics <= {line["metric"] for line in said}
     for line in said:
-        assert line.keys() - {"operation", "concurrency", "list", "filter", "sort"} == KEYS
+        assert line.keys() - {"operation", "concurrency", "list", "filter", "sort", "store", "days"} == KEYS
         assert line["bench"] == arguments[0]
         assert math.isfinite(line["value"])
         assert line["n"] > 0
