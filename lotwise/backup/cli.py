@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from sqlalchemy import text
 
 from core.erp.kernel.attachments.files import FILES
 from core.erp.kernel.unit import system, transact
@@ -63,9 +64,12 @@ def backup(
 
 
 def _tell(found: Servers, failure: str | None) -> None:
-    """Lets the core know, which tells people."""
+    """Lets the core know, which tells people; a database that was never set up has nobody to tell."""
     engine = found.engine(1)
     try:
+        with engine.connect() as conn:
+            if conn.scalar(text("SELECT to_regclass('outbox')")) is None:
+                return
         transact(engine, system("backup"), build_events(), lambda u: tell_backup(u, failure))
     finally:
         engine.dispose()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.erp.exposure.rules.sensor import (
@@ -230,6 +230,7 @@ def test_a_room_without_defrosts_lacks_none() -> None:
     noise=st.floats(0.03, 0.5),
     defrosts=st.sampled_from([0, 2, 4, 6]),
 )
+@example(seed=1, every=15, noise=0.375, defrosts=6)  # its defrosts drown in its noise: once told as missed
 def test_two_sensors_of_one_room_that_are_well_are_never_told(
     seed: int, every: int, noise: float, defrosts: int
 ) -> None:

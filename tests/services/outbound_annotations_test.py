@@ -274,7 +274,10 @@ def test_settings_name_whom_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"LOTWISE_{name}", raising=False)
     nobody = Outbox()
     register_outbox(nobody)
-    assert {name.partition(":")[2] for name in nobody.names} == {"messages"}  # those to people wait until they are set
+    assert {name.partition(":")[2] for name in nobody.names} == {
+        "messages",
+        "harm",
+    }  # to people: wait until ways are set
     both = Outbox()
     register_outbox(
         both,

@@ -238,6 +238,6 @@ def test_alarms(plant: Plant, people: People) -> None:
     people("eli", "POST", f"/zones/{zone}/alarms/loud/shelve", expect=422, until=until, reason="defrosting")
     assert people("eli", "GET", "/alarms", shelved=True)["items"][0]["id"] == alarm["id"]
     assert people("eli", "GET", "/alarms", shelved=False)["items"] == []
-    assert people("eli", "POST", f"/alarms/{alarm['id']}/acknowledge")["state"] == "acknowledged"
+    assert people("eli", "POST", f"/alarms/{alarm['id']}/acknowledge", reason="door closed")["state"] == "acknowledged"
     people("eli", "POST", f"/zones/{zone}/alarms/high/suppress", on=True, reason="empty")
     assert people("eli", "GET", "/alarm-modes")[0]["suppressed"] is True

@@ -11,6 +11,7 @@ from jinja2 import Environment, Template
 from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import Engine, text
 
+from core.erp.alerting.model import Alert
 from core.erp.shipments.model import Shipment
 from core.web.desks.simulators.port import Asked
 from core.web.frame.templating import FOLDER
@@ -46,6 +47,7 @@ PAGES = (
     ("qa", "/excursions/{excursion}"),
     ("qa", "/incidents/{incident}"),
     ("qa", "/alarms/{alarm}"),
+    ("qa", "/alerts/{alert}"),
     ("qa", "/sublots/{sublot}"),
     ("qa", "/sublots"),
     ("qa", "/stock"),
@@ -126,6 +128,16 @@ def served(module_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> I
     with module_engine.connect() as conn:
         excursion, incident = conn.execute(text("SELECT id, incident_id FROM excursion ORDER BY id")).one()
         alarm = conn.execute(text("SELECT id FROM zone_alarm ORDER BY id LIMIT 1")).scalar_one()
+    alert = world._add(
+        Alert(
+            event="zone_high",
+            severity="alarm",
+            cause="zone_alarm:1",
+            title="room",
+            began_at=at("02:00"),
+            raised_at=at("02:00"),
+        )
+    )
     shipment = world._add(Shipment(code="SH-1", consignee="clinic", created_at=at("00:00")))
     folder, simulators = tmp_path_factory.mktemp("pages"), FakeSimulators()
     simulators.start("00000000", Asked("cold_room_failure"), "tess")
@@ -145,6 +157,7 @@ def served(module_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> I
             "excursion": excursion,
             "incident": incident,
             "alarm": alarm,
+            "alert": alert,
             "shipment": shipment,
             "profile": 1,
         }

@@ -18,11 +18,15 @@ MOST_IDS = 100
 """Ids of one kind that are told at once; more are told as the kind alone, which means any of them."""
 
 NO_RECORDS = {
+    "alert_harm": "alert",
     "attachment": None,
+    "audit": "audit.read",
+    "backup": "restoration.read",
     "batch": "batch_release",
     "custody": "sublot",
     "dispatch_list": "work_order",
     "epoch": "ingest.read",
+    "import": "import.read",
     "ingest": "ingest.read",
     "simulation": "simulator.run",
     "stock": "sublot",
