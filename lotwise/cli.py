@@ -76,6 +76,7 @@ ELSEWHERE = {
     "attachments": "lotwise.attachment_checking",
     "records": "lotwise.records",
     "dashboards": "lotwise.boards.cli",
+    "schedule": "lotwise.schedule",
     "backup": "lotwise.backup.cli",
     "restore": "lotwise.backup.restore_cli",
 }

@@ -3,6 +3,7 @@
 import logging
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
@@ -267,6 +268,47 @@ def live(
     from lotwise.bench.live import run
 
     run(sessions, viewers, seconds, holds)
+
+
+@app.command()
+def schedule(
+    seed: Annotated[int, typer.Option(help="Of the generated plant.")] = 1,
+    orders: Annotated[int, typer.Option(min=20, help="How many orders; five operations each in the mean.")] = 1000,
+    machines: Annotated[int, typer.Option(min=4, help="How many machines.")] = 20,
+    events: Annotated[int, typer.Option(min=4, help="How many events happen to the published plan.")] = 40,
+    seconds: Annotated[
+        float, typer.Option(min=0.5, help="How long the plan is made better before it is judged.")
+    ] = 10.0,
+    big: Annotated[int, typer.Option(min=0, help="Orders of the big plant; 0 for none.")] = 5000,
+    plant: Annotated[
+        int | None, typer.Option(help="Print the plant of this seed as JSON, and measure nothing.")
+    ] = None,
+) -> None:
+    """Finite plans of a generated plant: event_p95_s, edd_pct, atc_gain_pct, changed_8h_pct, frozen_cost_pct,
+    explained_pct, feasible_25k_s, rss_mb.
+    """
+    from core.erp.scheduling import formats
+    from lotwise.bench.schedule import Size, run
+    from lotwise.bench.shop_plant import plant as made
+
+    if plant is not None:
+        print(formats.to_json(made(plant, orders, machines)).decode())
+        return
+    run(Size(seed, orders, machines, events, seconds, big))
+
+
+@app.command()
+def jobshop(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="JSPLIB text, or .fjs.")],
+    seconds: Annotated[float, typer.Option(min=0.5, help="How long each run may take.")] = 20.0,
+    seeds: Annotated[int, typer.Option(min=1, help="How many runs; the median counts.")] = 3,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Threads of the solver.")] = 2,
+    best_known: Annotated[int | None, typer.Option(min=1, help="The best known makespan, for the gap.")] = None,
+) -> None:
+    """A known job shop or flexible job shop: objective, proven, and gap_pct where the best known is given."""
+    from lotwise.bench.jobshop import run
+
+    run(file, seconds, seeds, workers, best_known)
 
 
 @app.command("check-config")

@@ -83,6 +83,10 @@ def asked_to_end() -> Iterator[None]:
             ("lists", "--sublots", "1000", "--shipments", "100", "--excursions", "40", "--turns", "1"),
             {"p95_ms", "pairs_over_50_ms", "pairs_refused"},
         ),
+        (
+            ("schedule", "--orders", "40", "--machines", "6", "--events", "4", "--seconds", "0.5", "--big", "80"),
+            {"event_p95_s", "edd_pct", "atc_gain_pct", "changed_8h_pct", "frozen_cost_pct", "explained_pct", "rss_mb"},
+        ),
     ],
     ids=[
         "ingest",
@@ -102,6 +106,7 @@ def asked_to_end() -> Iterator[None]:
         "signers",
         "api",
         "lists",
+        "schedule",
     ],
 )
 def test_it_says_its_figures(arguments: tuple[str, ...], metrics: set[str], capfd: pytest.CaptureFixture[str]) -> None:
