@@ -113,7 +113,8 @@ def core(here: Place, tmp_path: Path) -> Iterator[Core]:
     yield made
     engine.dispose()
     if command.process.poll() is None:  # or it leads on beside the next one
-        command.stop()
+        command.process.terminate()
+        command.process.wait(180)  # a worker that is just being started is waited for first
 
 
 def _ports(pid: int) -> set[int]:
