@@ -12,14 +12,13 @@ from rich.table import Table
 
 from core.erp.scheduling import formats
 from core.erp.scheduling.planner.checker import check
-from core.erp.scheduling.planner.explain import Link, Reasons, Why, worth
+from core.erp.scheduling.planner.explain import Link, Reasons, worth
 from core.erp.scheduling.planner.improve import Limits
 from core.erp.scheduling.planner.objective import cost
-from core.erp.scheduling.planner.plan import Plan, Planner
-from core.erp.scheduling.planner.search import USUAL as USUAL_RULE
-from core.erp.scheduling.planner.search import Made
-from core.erp.scheduling.planner.soundness import Finding, sound
-from core.erp.scheduling.problem import Placed, Problem
+from core.erp.scheduling.planner.plan import Plan, PlanBroken, Planner
+from core.erp.scheduling.planner.repair import let_go
+from core.erp.scheduling.planner.soundness import Finding, sound, without
+from core.erp.scheduling.problem import Blocked, Placed, Problem
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,6 +29,9 @@ FileArgument = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=
 PlanArgument = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, help="A plan that `solve --out` has written.")
 ]
+WRITTEN = (".json", ".csv", ".ics")
+UNHURRIED = 1e9
+"""Seconds where turns are counted: the clock does not cut them short."""
 FINDINGS = {
     "no_operation": "it has no operation",
     "no_machine": "no machine can do {operation} ({of})",
@@ -55,7 +57,6 @@ LINKS = {
     "material": "waits for the material {of}",
     "release": "may not begin before the order is released",
     "fixed": "stands fixed ({of})",
-    "store": "waits for room in {of}",
     "choice": "others were more pressing on {machine}",
     "start": "begins at once",
 }
@@ -69,12 +70,30 @@ def _read(path: Path) -> Problem:
         raise typer.Exit(2) from bad
 
 
-def _read_plan(path: Path) -> tuple[Placed, ...]:
+def _sound(path: Path) -> Problem:
+    """What of a file can be planned."""
     try:
-        return formats.read_plan(path).placed
+        return sound(_read(path)).problem
+    except ValueError as bad:
+        progress.print(f"[red]{path}: {bad}[/red]")
+        raise typer.Exit(2) from bad
+
+
+def _read_plan(problem: Problem, path: Path) -> tuple[Problem, tuple[Placed, ...]]:
+    """A plan of the problem, and the problem without what the plan leaves out."""
+    try:
+        plan = formats.read_plan(path)
     except formats.BadProblem as bad:
         progress.print(f"[red]{bad}[/red]")
         raise typer.Exit(2) from bad
+    problem = let_go(without(problem, set(plan.left_out)), set(plan.moved))
+    operations, supplies = {one.id for one in problem.operations}, {one.id for one in problem.supplies}
+    for one in plan.placed:
+        strange = [supply for supply, _ in one.used if supply not in supplies]
+        if one.operation not in operations or strange:
+            progress.print(f"[red]{path}: a plan of something else: {', '.join([one.operation, *strange])}[/red]")
+            raise typer.Exit(2)
+    return problem, plan.placed
 
 
 def said(finding: Finding) -> str:
@@ -91,16 +110,22 @@ def solve(
     file: FileArgument,
     *,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long to look for better plans.")] = 10.0,
-    seed: Annotated[int, typer.Option(help="The same seed and the same --turns give the same plan.")] = 0,
-    turns: Annotated[int, typer.Option(min=1, help="How many rules and windows to try at most.")] = 1 << 30,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Threads of the solver on a small problem.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed and the same --turns give the same plan.")] = 0,
+    turns: Annotated[
+        int | None, typer.Option(min=1, help="How many rules and windows to try, however long that takes.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Threads of the solver on a known shop.")] = 2,
     out: Annotated[Path | None, typer.Option(help="Where the plan goes: .json, .csv or .ics (iCalendar).")] = None,
 ) -> None:
     """Plan, and go on making the plan better: each better one is said, the last is written. Ctrl-C keeps the best."""
     problem = _read(file)
+    _writable(problem, out)
+    for blocked in problem.blocked:
+        progress.print(f"[yellow]{_blocked(blocked)}[/yellow]")
+    limits = Limits(seconds, workers=workers) if turns is None else Limits(UNHURRIED, turns)
     best: Plan | None = None
     try:
-        for plan in Planner(problem, Limits(seconds, turns, workers), seed).plans():
+        for plan in Planner(problem, limits, seed).plans():
             if best is None:
                 for finding in plan.findings:
                     progress.print(f"[yellow]{said(finding)}[/yellow]")
@@ -108,15 +133,31 @@ def solve(
             progress.print(f"{plan.seconds:7.2f} s  {plan.how:<7} {_figures(problem, plan)}")
     except KeyboardInterrupt:
         progress.print("stopped")
-    except ValueError as bad:
+    except (ValueError, PlanBroken) as bad:
         progress.print(f"[red]{file}: {bad}[/red]")
-        raise typer.Exit(2) from bad
+        raise typer.Exit(2 if isinstance(bad, ValueError) else 1) from bad
     if best is None:
         raise typer.Exit(1)
     if out is not None:
         out.write_bytes(_written(best, out))
         progress.print(f"written to {out}")
     print(f"{'optimal' if best.optimal else 'best'}: {_figures(problem, best)}")
+
+
+def _writable(problem: Problem, out: Path | None) -> None:
+    """Said before the work is done, not after it."""
+    if out is None:
+        return
+    if out.suffix not in WRITTEN:
+        raise typer.BadParameter(f"{out.name} ends in none of {', '.join(WRITTEN)}", param_hint="--out")
+    if not out.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {out.parent}", param_hint="--out")
+    if out.suffix == ".ics" and problem.start is None:
+        raise typer.BadParameter("the problem says no start, so that its ticks are at no time", param_hint="--out")
+
+
+def _blocked(blocked: Blocked) -> str:
+    return f"{blocked.order}: {blocked.why} ({' → '.join(blocked.chain)})"
 
 
 def _figures(problem: Problem, plan: Plan) -> str:
@@ -137,12 +178,14 @@ def _written(plan: Plan, out: Path) -> bytes:
         return formats.plan_csv(plan.problem, plan.placed).encode()
     if out.suffix == ".ics":
         return formats.plan_calendar(plan.problem, plan.placed).encode()
-    return formats.plan_json(plan.placed, plan.cost, plan.how)
+    left_out = tuple(one.order for one in plan.findings if not one.planned)
+    moved = tuple(one.operation for one in plan.findings if one.kind == "pin")
+    return formats.plan_json(formats.PlanFile(plan.placed, plan.cost, plan.how, left_out, moved))
 
 
-def _planned(problem: Problem, plan: Path | None) -> tuple[Problem, tuple[Placed, ...]]:
+def _planned(problem: Problem, file: Path, plan: Path | None) -> tuple[Problem, tuple[Placed, ...]]:
     if plan is not None:
-        return sound(problem).problem, _read_plan(plan)
+        return _read_plan(_sound(file), plan)
     first = next(Planner(problem, Limits(turns=1)).plans())
     return first.problem, first.placed
 
@@ -160,11 +203,12 @@ def explain(
 ) -> None:
     """Why orders are late: what each step waited for, back to the cause; and orders that cannot be planned at all."""
     problem = _read(file)
+    _sound(file)
     for finding in sound(problem).findings:
         print(said(finding))
     for blocked in problem.blocked:
-        print(f"{blocked.order}: {blocked.why} ({' → '.join(blocked.chain)})")
-    problem, placed = _planned(problem, plan)
+        print(_blocked(blocked))
+    problem, placed = _planned(problem, file, plan)
     reasons = Reasons(problem, placed)
     if order is not None and order not in reasons.of_order:
         progress.print(f"[red]no order {order} is in the plan[/red]")
@@ -175,24 +219,21 @@ def explain(
         for link in why.chain:
             print(f"    {_link(link)}")
         if free:
-            _say_worth(problem, placed, why)
+            for one in worth(problem, why):
+                gain = f"{one.earlier} earlier, all weighted tardiness {-one.tardiness:+d}"
+                print(f"    without “{_link(one.link)}”: {gain}")
     if len(late) > most:
         print(f"… and {len(late) - most} more")
     causes = Counter(why.cause.kind for why in late if why.cause is not None)
+    late = [why for why in late if why.late]
     print(f"late: {len(late)}; waiting first for: {', '.join(f'{kind} {n}' for kind, n in causes.most_common())}")
-
-
-def _say_worth(problem: Problem, placed: tuple[Placed, ...], why: Why) -> None:
-    base = Made(placed, cost(problem, placed), USUAL_RULE)
-    for one in worth(problem, why, base):
-        print(f"    without “{_link(one.link)}”: {one.earlier} earlier, all weighted tardiness {-one.tardiness:+d}")
 
 
 @app.command()
 def compare(file: FileArgument, before: PlanArgument, after: PlanArgument) -> None:
     """What two plans of one problem differ in: cost by part, and every operation that has moved, the furthest first."""
-    problem = sound(_read(file)).problem
-    one, other = _read_plan(before), _read_plan(after)
+    problem = _sound(file)
+    (_, one), (_, other) = _read_plan(problem, before), _read_plan(problem, after)
     table = Table("", "before", "after", box=None)
     left, right = cost(problem, one), cost(problem, other)
     for name in ("total", "tardiness", "late", "makespan", "setup", "waiting", "expiry"):
@@ -220,8 +261,7 @@ def _moves(one: Sequence[Placed], other: Sequence[Placed]) -> list[str]:
 @app.command("check")
 def check_(file: FileArgument, plan: PlanArgument) -> None:
     """Whether a plan holds: every rule it breaks, a line each. Ends with 1 if there is one."""
-    problem = sound(_read(file)).problem
-    broken = check(problem, _read_plan(plan))
+    broken = check(*_read_plan(_sound(file), plan))
     for one in broken:
         print(f"{one.rule}: {one.operation} {one.of}".rstrip())
     if broken:

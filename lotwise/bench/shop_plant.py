@@ -33,8 +33,9 @@ def plant(seed: int, orders: int, machines: int = 20, *, load: float = 0.95) -> 
     """`orders` orders of 3 to 7 operations (5 in the mean) on machines in groups of 1 to 4 alike.
 
     Two shifts on five days a week, maintenance of each machine once, 1 machine down for 8 hours at the start; six
-    families with change-over on every third group; packing needs a crew; every fourth order takes material that
-    arrives later, 2 % of the orders are held. Due dates lie so that a plan that works `load` of the time has a queue.
+    families with change-over on every third group; packing needs a crew; every fourth order takes material that arrives
+    within a day of its release, 2 % of the orders are held. Due dates lie so that a plan that works `load` of the time
+    has a queue.
     """
     dice = random.Random(seed)  # noqa: S311 - a plant, no secret
     groups = _groups(dice, machines)
@@ -49,11 +50,11 @@ def plant(seed: int, orders: int, machines: int = 20, *, load: float = 0.95) -> 
             blocked.append(Blocked(name, "held", (f"sublot:{n}", f"excursion:{n % 7}")))
             continue
         steps = _steps(dice, name, groups)
+        release = int(dice.random() * span)
         if n % 4 == 0:
-            arrives = dice.randrange(0, 2 * DAY)
+            arrives = max(0, release + dice.randrange(-DAY, DAY))
             supplies.append(Supply(f"S-{n:05d}", f"I-{n:05d}", 100, arrives, arrives + 30 * DAY))
             steps[0] = _taking(steps[0], f"I-{n:05d}")
-        release = int(dice.random() * span)
         mean = sum(step.modes[0].ticks for step in steps)
         due = release + round(mean * 24 / 16 * dice.uniform(1.5, 6.0)) + dice.randrange(0, 2 * DAY)
         every_order.append(Order(name, due, dice.choice((1, 1, 1, 2, 2, 4)), release))

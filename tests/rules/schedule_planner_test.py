@@ -21,6 +21,7 @@ from core.erp.scheduling.planner.search import made_by
 from core.erp.scheduling.planner.soundness import sound
 from core.erp.scheduling.problem import (
     After,
+    Blocked,
     Crew,
     Fixed,
     Machine,
@@ -309,7 +310,122 @@ def test_a_pin_or_what_has_begun_never_breaks_a_plan(seed: int, later: int, froz
     plan = next(Planner(after, Limits(turns=1), seed).plans())
     stands = {one.operation: one for one in plan.placed}
     let_go = any(one.kind == "pin" for one in plan.findings)
+    if any(name.operation.startswith(f"{one.order}/") and not one.planned for one in plan.findings):
+        return  # what follows it can no longer be done in time: the order is said
     if later % 2:
         assert (stands[name.operation].start, stands[name.operation].end) == (0, 5)
     elif not let_go and name.operation in stands:
         assert stands[name.operation].start == fixed.start
+
+
+def only(*operations: Operation, **of: object) -> Problem:
+    """Operations on machines a and b, each order due at 50."""
+    orders = tuple(Order(name, 50) for name in sorted({one.order for one in operations}))
+    return replace(Problem((Machine("a"), Machine("b")), orders, operations), **of)
+
+
+def planned(made: Problem, limits: Limits = QUICK) -> dict[str, tuple[int, int]]:
+    return {one.operation: (one.start, one.end) for one in last(Planner(made, limits)).placed}
+
+
+def test_a_tie_that_encloses_another_orders_step_ends() -> None:
+    first = Operation("a1", "A", (Mode("a", 5),))
+    between = Operation("b1", "B", (Mode("b", 5),), (After("a1"),))
+    tied = Operation("a2", "A", (Mode("a", 5),), (After("a1", 0, 100), After("b1")))
+    behind = Operation("c", "C", (Mode("b", 5),), (After("a2"),))
+    assert planned(only(first, between, tied, behind)) == {"a1": (0, 5), "b1": (5, 10), "a2": (10, 15), "c": (15, 20)}
+
+
+def test_what_is_called_optimal_is_never_worse_and_may_end_later() -> None:
+    steps = (Operation("1", "A", (Mode("a", 10),)), Operation("2", "B", (Mode("a", 3),)))
+    made = only(*steps, orders=(Order("A", 100), Order("B", 5, 100, 2)))
+    plan = last(Planner(made, Limits(60)))
+    assert (plan.cost.total, {one.operation: one.start for one in plan.placed}) == (0, {"2": 2, "1": 5})
+    heavy = only(
+        Operation("1", "A", (Mode("a", 2),)),
+        Operation("2", "B", (Mode("a", 4),)),
+        orders=(Order("A", 1000, 100), Order("B", 4)),
+    )
+    assert last(Planner(heavy, Limits(60))).cost.total == 0
+
+
+@given(SEEDS)
+def test_windows_hold_where_some_have_no_family(seed: int) -> None:
+    dice = random.Random(seed)
+    steps = [
+        Operation(f"{n}", f"o{n}", (Mode("a", dice.randint(2, 9)),), family=dice.choice((None, "x", "y")), pauses=True)
+        for n in range(10)
+    ]
+    orders = tuple(Order(f"o{n}", dice.randint(5, 60), dice.randint(1, 5)) for n in range(10))
+    made = only(*steps, orders=orders, machines=(Machine("a", change_over=15),))
+    plans = list(Planner(made, Limits(60, 6), seed).plans())
+    assert check(made, plans[-1].placed) == []
+
+
+def test_nothing_to_plan_is_an_empty_plan() -> None:
+    assert last(Planner(Problem((), (), ()))).placed == ()
+    assert last(Planner(only(Operation("1", "o", ())))).placed == ()
+
+
+def test_a_way_to_a_machine_that_is_not_there_is_no_way() -> None:
+    assert planned(only(Operation("1", "o", (Mode("ghost", 1), Mode("a", 5))))) == {"1": (0, 5)}
+
+
+def test_two_needs_of_one_item_are_one() -> None:
+    step = Operation("1", "o", (Mode("a", 5),), needs=(Need("i", 2), Need("i", 3), Need("none", 0)))
+    short = last(Planner(only(step, supplies=(Supply("s", "i", 3),))))
+    assert [one.kind for one in short.findings] == ["no_material"]
+    assert last(Planner(only(step, supplies=(Supply("s", "i", 5),)))).placed[0].used == (("s", 5),)
+
+
+def test_tenths_of_a_supply_add_up() -> None:
+    steps = [Operation(f"{n}", f"o{n}", (Mode("a", 5),), needs=(Need("i", 0.1),)) for n in range(3)]
+    assert len(planned(only(*steps, supplies=(Supply("s", "i", 0.3),)))) == 3
+
+
+def test_what_has_begun_before_now_goes_on() -> None:
+    begun = Operation("1", "o", (Mode("a", 50),), fixed=Fixed("a", -10, 50, "started"))
+    assert planned(only(begun, Operation("2", "p", (Mode("a", 5),)))) == {"1": (-10, 40), "2": (40, 45)}
+
+
+def test_what_a_machine_that_closes_for_good_leaves_over_is_said() -> None:
+    steps = [Operation(name, name, (Mode("a", 10),)) for name in ("x", "y", "z")]
+    plan = last(Planner(only(*steps, machines=(Machine("a", closed=(Window(20, 1 << 40),)),))))
+    assert len(plan.placed) == 2
+    assert [one.kind for one in plan.findings] == ["no_opening"]
+
+
+def test_another_machine_that_cannot_do_it_does_not_make_it_impossible() -> None:
+    step = Operation("1", "o", (Mode("a", 5), Mode("b", 5)), skill="s")
+    machines = (Machine("a"), Machine("b", closed=(Window(0, 1 << 40),)))
+    assert planned(only(step, machines=machines, crews=(Crew("c", ("s",), (Shift(100, 200, 1),)),))) == {
+        "1": (100, 105)
+    }
+
+
+def test_only_what_takes_the_same_joins_a_batch() -> None:
+    oven = (Machine("a", batch=4),)
+    hot = Operation("1", "o", (Mode("a", 10),), batch="hot")
+    late = replace(hot, id="2", order="p", needs=(Need("i", 1),))
+    skilled = replace(hot, id="3", order="q", skill="s")
+    crews = (Crew("c", ("s",), (Shift(0, 500, 1),)),)
+    made = only(hot, late, skilled, machines=oven, supplies=(Supply("s", "i", 1, 30),), crews=crews)
+    assert sorted(planned(made).values()) == [(0, 10), (10, 20), (30, 40)]
+
+
+def test_goods_that_two_steps_wait_for_take_room_once() -> None:
+    first = Operation("1", "o", (Mode("a", 5),), store="fridge")
+    second, third = (Operation(name, "o", (Mode("a", 5),), (After("1", 5),)) for name in ("2", "3"))
+    made = only(first, second, third, stores=(Store("fridge", 1),))
+    assert planned(made) == {"1": (0, 5), "2": (10, 15), "3": (15, 20)}
+
+
+def test_a_blocked_order_is_never_planned() -> None:
+    steps = (Operation("1", "o", (Mode("a", 5),)), Operation("2", "p", (Mode("a", 5),)))
+    assert planned(only(*steps, blocked=(Blocked("o", "held", ("sublot:1",)),))) == {"2": (0, 5)}
+
+
+def test_a_receipt_counts_when_enough_of_it_is_there() -> None:
+    step = Operation("1", "o", (Mode("a", 5),), needs=(Need("i", 2),))
+    plan = last(Planner(only(step, supplies=(Supply("s", "i", 1), Supply("t", "i", 1, 60)))))
+    assert [one.kind for one in plan.findings] == ["receipt_after_due"]

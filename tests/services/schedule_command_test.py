@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from core.erp.scheduling import formats
+from core.erp.scheduling.problem import Machine, Mode, Need, Operation, Order, Problem, Supply
 from lotwise.bench.cli import app as bench
 from lotwise.schedule import app
 from tests.rules.schedule_planner_test import FT06
@@ -36,7 +37,7 @@ def test_a_plan_is_written_checked_explained_and_compared(plant: Path, tmp_path:
     assert "tardiness" in run("compare", plant, one, other)
     broken = tmp_path / "broken.json"
     plan = formats.read_plan(one)
-    broken.write_bytes(formats.plan_json(plan.placed[1:], plan.cost, plan.how))
+    broken.write_bytes(formats.plan_json(formats.PlanFile(plan.placed[1:], plan.cost, plan.how)))
     assert "missing" in run("check", plant, broken, ends=1)
 
 
@@ -69,3 +70,30 @@ def test_a_known_shop_says_its_gap(tmp_path: Path) -> None:
     )
     assert done.exit_code == 0
     assert '"metric": "gap_pct", "value": 0' in done.stdout
+
+
+def test_a_plan_that_leaves_an_order_out_holds_without_it(tmp_path: Path) -> None:
+    steps = tuple(Operation(f"{n}", f"o{n}", (Mode("m", 5),), needs=(Need("i", 1),)) for n in range(2))
+    made = Problem((Machine("m"),), (Order("o0", 9), Order("o1", 9)), steps, supplies=(Supply("s", "i", 1),))
+    path, plan = tmp_path / "short.json", tmp_path / "plan.json"
+    path.write_bytes(formats.to_json(made))
+    assert "takes i, of which there is not enough" in run("solve", path, "--turns", 2, "--out", plan).replace("\n", " ")
+    assert "the plan holds" in run("check", path, plan)
+
+
+@pytest.mark.parametrize("out", ["plan.txt", "none/plan.json", "plan.ics"])
+def test_where_a_plan_cannot_go_is_said_before_it_is_made(plant: Path, tmp_path: Path, out: str) -> None:
+    assert "--out" in run("solve", plant, "--turns", 1, "--out", tmp_path / out, ends=2)
+
+
+def test_a_plan_of_something_else_is_refused(plant: Path, tmp_path: Path) -> None:
+    other, plan = tmp_path / "other.json", tmp_path / "plan.json"
+    other.write_bytes(formats.to_json(problem(8, orders=20)))
+    run("solve", other, "--turns", 1, "--out", plan)
+    assert "a plan of something else" in run("check", plant, plan, ends=2)
+
+
+def test_a_wrong_number_names_its_field(tmp_path: Path) -> None:
+    path = tmp_path / "bad.json"
+    path.write_bytes(formats.to_json(problem(7)).replace(b'"places": 2', b'"places": 0'))
+    assert "places" in run("solve", path, ends=2)

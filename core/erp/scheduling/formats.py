@@ -190,16 +190,20 @@ def _ical(problem: Problem, ticks: int) -> str:
 
 
 class PlanFile(msgspec.Struct, frozen=True):
-    """A plan as a file: where everything stands, what it costs, which rule or way made it."""
+    """A plan as a file: where everything stands, what it costs, which way made it, which orders are not in it, which
+    pinned operations had to move.
+    """
 
     placed: tuple[Placed, ...]
     cost: Cost
     how: str
+    left_out: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
 
 
-def plan_json(placed: tuple[Placed, ...], price: Cost, how: str) -> bytes:
+def plan_json(plan: PlanFile) -> bytes:
     """A plan as JSON."""
-    return msgspec.json.format(msgspec.json.encode(PlanFile(placed, price, how)), indent=1)
+    return msgspec.json.format(msgspec.json.encode(plan), indent=1)
 
 
 def read_plan(path: Path) -> PlanFile:

@@ -5,19 +5,24 @@ half-open. Ids are texts, so a problem can be read, written by hand and sent to 
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 FOREVER = 1 << 40
 """Later than any plan: the end of a closing that never ends."""
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Ticks = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Instant = Annotated[int, Meta(ge=-FOREVER, le=FOREVER)]
+Amount = Annotated[float, Meta(ge=0, le=1e15)]
+"""What a file may say; what no plan could hold is said by order (`planner.soundness`)."""
 
 
 class Window(Struct, frozen=True, forbid_unknown_fields=True):
     """From `start` to before `end`, and what it is for (maintenance, holiday, calibration)."""
 
-    start: int
-    end: int
+    start: Instant
+    end: Instant
     why: str = ""
 
 
@@ -26,7 +31,7 @@ class Setup(Struct, frozen=True, forbid_unknown_fields=True):
 
     before: str
     after: str
-    ticks: int
+    ticks: Ticks
 
 
 class Machine(Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,20 +43,20 @@ class Machine(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     id: str
-    places: int = 1
+    places: Count = 1
     closed: tuple[Window, ...] = ()
     setups: tuple[Setup, ...] = ()
-    change_over: int = 0
+    change_over: Ticks = 0
     family: str | None = None
-    batch: int = 0
+    batch: Ticks = 0
 
 
 class Shift(Struct, frozen=True, forbid_unknown_fields=True):
     """`size` people of a crew are there from `start` to before `end`."""
 
-    start: int
-    end: int
-    size: int
+    start: Instant
+    end: Instant
+    size: Ticks
 
 
 class Crew(Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,14 +74,14 @@ class Store(Struct, frozen=True, forbid_unknown_fields=True):
     """Cold storage for work in process: what waits between two operations takes its room."""
 
     id: str
-    capacity: int
+    capacity: Ticks
 
 
 class Mode(Struct, frozen=True, forbid_unknown_fields=True):
     """One way to do an operation: on which machine, and how long it takes there."""
 
     machine: str
-    ticks: int
+    ticks: Annotated[int, Meta(le=1_000_000_000)]
 
 
 class After(Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,15 +91,15 @@ class After(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     operation: str
-    least: int = 0
-    most: int | None = None
+    least: Ticks = 0
+    most: Ticks | None = None
 
 
 class Need(Struct, frozen=True, forbid_unknown_fields=True):
     """An amount of an item that an operation takes when it begins."""
 
     item: str
-    amount: float
+    amount: Amount
 
 
 class Supply(Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,9 +111,9 @@ class Supply(Struct, frozen=True, forbid_unknown_fields=True):
 
     id: str
     item: str
-    amount: float
-    available: int = 0
-    until: int | None = None
+    amount: Amount
+    available: Instant = 0
+    until: Instant | None = None
     confidence: float = 1.0
 
 
@@ -119,8 +124,8 @@ class Fixed(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     machine: str
-    start: int
-    ticks: int | None = None
+    start: Instant
+    ticks: Count | None = None
     why: Literal["pinned", "frozen", "started"] = "pinned"
 
 
@@ -139,12 +144,12 @@ class Operation(Struct, frozen=True, forbid_unknown_fields=True):
     family: str | None = None
     pauses: bool = False
     skill: str | None = None
-    people: int = 1
+    people: Count = 1
     needs: tuple[Need, ...] = ()
     store: str | None = None
-    room: int = 1
+    room: Ticks = 1
     batch: str | None = None
-    size: int = 1
+    size: Count = 1
     fixed: Fixed | None = None
 
 
@@ -152,9 +157,9 @@ class Order(Struct, frozen=True, forbid_unknown_fields=True):
     """A work order: wanted by `due`, worth `weight` a tick late, not begun before `release`."""
 
     id: str
-    due: int
-    weight: int = 1
-    release: int = 0
+    due: Instant
+    weight: Ticks = 1
+    release: Instant = 0
 
 
 class Blocked(Struct, frozen=True, forbid_unknown_fields=True):
@@ -207,10 +212,10 @@ class Problem(Struct, frozen=True, forbid_unknown_fields=True):
     supplies: tuple[Supply, ...] = ()
     blocked: tuple[Blocked, ...] = ()
     published: tuple[Placed, ...] = ()
-    frozen: int = 0
+    frozen: Ticks = 0
     weights: Weights = field(default_factory=Weights)
     start: datetime | None = None
-    tick_s: int = 60
+    tick_s: Count = 60
     best_known: int | None = None
     """Of a known instance: the least makespan that anybody has found."""
     objective: Literal["tardiness", "makespan"] = "tardiness"

@@ -5,15 +5,19 @@ placed is the order on each machine. So a plan is a sequence, and the same seque
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec.structs import replace
 
 from core.erp.scheduling.planner.compiled import Compiled
 from core.erp.scheduling.planner.timelines import Room
 from core.erp.scheduling.problem import FOREVER, Operation, Placed, Supply
 
-Kind = Literal["start", "release", "after", "machine", "closed", "crew", "material", "store", "lag", "fixed", "batch"]
+Kind = Literal["start", "release", "after", "machine", "closed", "crew", "material", "lag", "fixed", "batch"]
+ROUNDING = 1e-9
+"""Amounts are floats: less than this is no difference."""
 TRIES = 400
 """How often a unit is put later until its lags and stores fit, before it counts as impossible."""
 
@@ -48,7 +52,7 @@ class Run:
     end: int
     place: int
     load: int
-    joined: list[int]
+    leader: int
 
 
 @dataclass(slots=True)
@@ -91,6 +95,8 @@ class Board:
         self.runs: dict[tuple[int, str], list[Run]] = defaultdict(list)
         self.at: list[Spot | None] = [None] * len(problem.operations)
         self.used: dict[int, list[tuple[Supply, float]]] = {}
+        self._lacks = NOTHING
+        """What the last operation that fitted nowhere lacked."""
         self._undo: list[Callable[[], None]] | None = None
         self._fix()
 
@@ -133,12 +139,19 @@ class Board:
         return 0  # two stand fixed at one place: the checker says so, and what began cannot be undone
 
     def _take_people(self, one: Operation, spot: Spot, start: int, end: int) -> None:
+        """Books somebody for what stands fixed; whoever is at what has begun is at it whatever the shifts say."""
         if one.skill is None:
             return
+        begun = one.fixed is not None and one.fixed.why == "started"
+        pieces = [(start, end)]
+        if one.pauses and not begun:
+            pieces = self.c.calendars[spot.machine].pieces(start, self._ticks(one, spot.machine)) or pieces
         able = self.able.get(one.skill, [])
-        spot.crew = next((k for k in able if self.crews[k].first(start, end - start, one.people) == start), -1)
+        free = (k for k in able if all(self.crews[k].first(a, b - a, one.people) == a for a, b in pieces))
+        spot.crew = next(free, able[0] if begun and able else -1)
         if spot.crew >= 0:
-            self.crews[spot.crew].book(start, end, one.people)
+            for a, b in pieces:
+                self.crews[spot.crew].book(a, b, one.people)
 
     def _spot(self, i: int) -> Spot:
         spot = self.at[i]
@@ -172,7 +185,7 @@ class Board:
             if found is not None and (best is None or found.start < best.start):
                 best = found
         if best is None:
-            raise Impossible(i, Cause("closed", self.c.machine(m).id))
+            raise Impossible(i, self._lacks)
         return best
 
     def _on(self, one: Operation, m: int, k: int, ticks: int, at: int, cause: Cause) -> Spot | None:
@@ -201,14 +214,17 @@ class Board:
         while True:
             opened = works.opening(start) if one.pauses else works.fit(start, ticks)
             if opened >= FOREVER:
+                self._lacks = Cause("closed", self.c.machine(m).id)
                 return None
             if opened > start:
                 start, why = opened, Cause("closed", self.c.machine(m).id)
             pieces = works.pieces(start, ticks) if one.pauses else [(start, start + ticks)]
             if not pieces:
+                self._lacks = Cause("closed", self.c.machine(m).id)
                 return None
             crew, later, short = self._there(one, pieces)
             if later >= FOREVER:
+                self._lacks = short
                 return None
             if later == start:
                 return start, pieces[-1][1], why, crew
@@ -256,7 +272,7 @@ class Board:
         supplies = self.c.supplies.get(item, [])
         while True:
             there = sum(self.left[s.id] for s in supplies if s.available <= at and (s.until is None or s.until > at))
-            if there >= amount:
+            if there + ROUNDING >= amount:
                 return at
             later = [s.available for s in supplies if s.available > at and self.left[s.id] > 0]
             if not later:
@@ -267,9 +283,21 @@ class Board:
         """A run that has not begun by then and has room left."""
         one = self.c.operation(i)
         for run in self.runs[m, one.batch or ""]:
-            if run.start >= at and run.end - run.start == ticks and run.load + one.size <= self.c.machine(m).batch:
+            room = run.load + one.size <= self.c.machine(m).batch
+            if (
+                room
+                and run.start >= at
+                and self._alike(one, run, m, ticks)
+                and self._goods(one, run.start)[0] == run.start
+            ):
                 return run
         return None
+
+    def _alike(self, one: Operation, run: Run, m: int, ticks: int) -> bool:
+        """Whether it takes what the run's first takes: time, people, family."""
+        first = self.c.operation(run.leader)
+        asked = (one.family, one.skill, one.people, one.pauses, ticks)
+        return asked == (first.family, first.skill, first.people, first.pauses, self._ticks(first, m))
 
     # ---- placing
 
@@ -311,13 +339,21 @@ class Board:
                 if most is not None and spot.start > stands.end + most:
                     return earlier, stands.start + spot.start - stands.end - most
                 store = self.c.operation(earlier).store
-                if store is not None:
+                until = self._last_start(earlier, i, spot.start)
+                if store is not None and until is not None and until > stands.end:
                     room = self.c.operation(earlier).room
-                    free = self.stores[store].first(stands.end, spot.start - stands.end, room)
-                    if spot.start > stands.end and free > stands.end:
+                    free = self.stores[store].first(stands.end, until - stands.end, room)
+                    if free > stands.end:
                         return earlier, stands.start + free - stands.end
             self._put(i, spot)
         return None
+
+    def _last_start(self, earlier: int, i: int, start: int) -> int | None:
+        """When the last of what follows it begins, if `i` does at `start`; None while another does not stand."""
+        others = [self.at[later] for later in self.c.behind[earlier] if later != i]
+        if any(spot is None for spot in others):
+            return None
+        return max([start, *(spot.start for spot in others if spot is not None)])
 
     def _best(self, i: int, chosen: Mapping[int, int] | None, floor: int) -> Spot:
         only = chosen.get(i) if chosen else None
@@ -343,7 +379,6 @@ class Board:
         self.at[i] = spot
         if spot.run is not None:
             spot.run.load += one.size
-            spot.run.joined.append(i)
         else:
             before = (slot.free, slot.family, slot.last, list(slot.pins) if slot.pins else None)
             while slot.pins and self._spot(slot.pins[-1]).start < spot.start:
@@ -352,7 +387,7 @@ class Board:
             slot.free, slot.last = spot.end, i
             slot.family = one.family or slot.family
             if one.batch is not None and self.c.machine(spot.machine).batch:
-                run = Run(spot.start, spot.end, spot.place, one.size, [i])
+                run = Run(spot.start, spot.end, spot.place, one.size, i)
                 self.runs[spot.machine, one.batch].append(run)
             if undo is not None:
                 undo.append(lambda: self._free_slot(slot, before))
@@ -379,7 +414,7 @@ class Board:
         for need in self.c.operation(i).needs:
             wanted = need.amount
             for supply in self.c.supplies.get(need.item, ()):
-                if wanted <= 0:
+                if wanted <= ROUNDING:
                     break
                 if supply.available > at or (supply.until is not None and supply.until <= at):
                     continue
@@ -391,12 +426,19 @@ class Board:
         if taken:
             self.used[i] = taken
 
-    def _take_store(self, i: int) -> None:
-        for earlier, _, _ in self.c.before[i]:
-            one = self.c.operation(earlier)
-            stands = self.at[earlier]
+    def _take_store(self, i: int, sign: int = 1) -> None:
+        """Books the room of what waited for it, once all that it waits for stand: until the last of them begins."""
+        for earlier in {e for e, _, _ in self.c.before[i]}:
+            one, stands = self.c.operation(earlier), self.at[earlier]
             if one.store is not None and one.store in self.stores and stands is not None:
-                self.stores[one.store].book(stands.end, self._spot(i).start, one.room)
+                until = self._left_at(earlier)
+                if until is not None:
+                    self.stores[one.store].book(stands.end, until, sign * one.room)
+
+    def _left_at(self, i: int) -> int | None:
+        """When the last of what follows begins; None while one of them does not stand."""
+        starts = [spot.start for later in self.c.behind[i] if (spot := self.at[later]) is not None]
+        return max(starts) if len(starts) == len(self.c.behind[i]) else None
 
     # ---- taking back
 
@@ -413,15 +455,11 @@ class Board:
 
     def _take_back(self, i: int, spot: Spot) -> None:
         one = self.c.operation(i)
-        for earlier, _, _ in self.c.before[i]:
-            store = self.c.operation(earlier).store
-            if store is not None and store in self.stores:
-                self.stores[store].book(self._spot(earlier).end, spot.start, -self.c.operation(earlier).room)
+        self._take_store(i, -1)
         for supply, amount in self.used.pop(i, ()):
             self.left[supply.id] += amount
         if spot.run is not None:
             spot.run.load -= one.size
-            spot.run.joined.remove(i)
         else:
             if spot.crew >= 0:
                 self._book_crew(one, spot, -1)
@@ -451,4 +489,18 @@ class Board:
                     used,
                 )
             )
-        return tuple(sorted(found, key=lambda one: (one.start, one.machine, one.operation)))
+        return with_setups(self.c, found)
+
+
+def with_setups(compiled: Compiled, placed: Iterable[Placed]) -> tuple[Placed, ...]:
+    """A plan in time, each operation with the change-over that its machine's sequence asks for."""
+    found = []
+    family: dict[tuple[str, int], str | None] = {}
+    for one in sorted(placed, key=lambda p: (p.start, p.machine, p.operation)):
+        m = compiled.machine_index[one.machine]
+        mine = compiled.problem.operations[compiled.index[one.operation]].family
+        before = family.get((one.machine, one.place), compiled.machine(m).family)
+        setup = compiled.setup(m, before, mine)
+        found.append(one if setup == one.setup else replace(one, setup=setup))
+        family[one.machine, one.place] = mine or before
+    return tuple(found)

@@ -114,7 +114,7 @@ class _Check:
         for window in machine.closed[first:]:
             if window.start >= end:
                 break
-            if window.end <= at:
+            if window.end <= max(at, window.start):
                 continue
             if window.start > at:
                 found.append((at, window.start))
@@ -153,28 +153,28 @@ class _Check:
                 else:
                     runs.append([one])
             for run in runs:
-                if len(run) > 1 and sum(self.operations[one.operation].size for one in run) > machine.batch:
+                if machine.batch and sum(self.operations[one.operation].size for one in run) > machine.batch:
                     yield Broken("batch", run[0].operation, name)
             yield from self._in_turn(machine, [run[0] for run in runs])
 
     def _same_run(self, first: Placed, other: Placed) -> bool:
-        key = self.operations[first.operation].batch
-        same = (first.start, first.end) == (other.start, other.end)
-        return key is not None and key == self.operations[other.operation].batch and same
+        one, two = self.operations[first.operation], self.operations[other.operation]
+        alike = (one.batch, one.family, one.skill, one.people) == (two.batch, two.family, two.skill, two.people)
+        return one.batch is not None and alike and (first.start, first.end) == (other.start, other.end)
 
     def _in_turn(self, machine: Machine, there: list[Placed]) -> Iterable[Broken]:
         listed = {(one.before, one.after): one.ticks for one in machine.setups}
         family = machine.family
-        latest = 0
+        latest = min(0, there[0].start) if there else 0
         for one in there:
             operation = self.operations[one.operation]
             begun = _begun(operation)
-            if one.start < latest:
+            if one.start < latest and not begun:  # two that have begun are where they are
                 yield Broken("overlap", one.operation, machine.id)
             wanted = 0
             if family is not None and operation.family is not None and family != operation.family:
                 wanted = listed.get((family, operation.family), machine.change_over)
-            if not begun and one.start - latest < wanted:
+            if not begun and (one.start - latest < wanted or one.setup != wanted):
                 yield Broken("setup", one.operation, machine.id)
             latest = max(latest, one.end)
             family = operation.family or family
@@ -182,16 +182,14 @@ class _Check:
     def _people(self) -> Iterable[Broken]:
         crews = {one.id: one for one in self.problem.crews}
         taken: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
-        runs: set[tuple[str, int, int, str | None]] = set()
         for one in self.placed:
             operation = self.operations.get(one.operation)
-            if operation is None or operation.skill is None:
+            if operation is None or operation.skill is None or one.machine not in self.machines:
                 continue
             if operation.batch is not None and self.machines[one.machine].batch:
                 run = (one.machine, one.place, one.start, operation.batch)
                 if one.crew is None and any(self._leads(other, run) for other in self.placed):
                     continue  # who began the run attends to it
-                runs.add(run)
             begun = _begun(operation)
             if one.crew is None or one.crew not in crews or operation.skill not in crews[one.crew].skills:
                 if not begun:

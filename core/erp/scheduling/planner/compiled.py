@@ -1,6 +1,5 @@
 """A problem made ready for planning: looked up by number, sorted so that what comes before has the lower place."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from core.erp.scheduling.planner.timelines import Calendar
@@ -84,14 +83,9 @@ class Compiled:
                     root[find(i)] = find(earlier)
         self._group([find(i) for i in range(len(self.before))])
         while len(order := self._unit_order()) < len(self.units):
-            # what ties two steps together encloses a third that is tied to neither: all of that order go as one
-            tangled = {self.order_of[i] for u in set(range(len(self.units))) - set(order) for i in self.units[u]}
-            self._group(
-                [
-                    -1 - self.order_of[i] if self.order_of[i] in tangled else self.unit_of[i]
-                    for i in range(len(self.before))
-                ]
-            )
+            # what ties two steps together encloses others that are tied to neither: all in such a ring go as one
+            ring = set(range(len(self.units))) - set(order) - set(self._unit_order(backward=True))
+            self._group([-1 if u in ring else u for u in self.unit_of])
         self.units = [self.units[u] for u in order]
         for u, unit in enumerate(self.units):
             for i in unit:
@@ -108,17 +102,22 @@ class Compiled:
             for i in unit:
                 self.unit_of[i] = u
 
-    def _unit_order(self) -> list[int]:
-        """The units so that predecessors come first; those in a cycle are left out."""
-        before = [
+    def _unit_order(self, *, backward: bool = False) -> list[int]:
+        """The units so that predecessors come first (backward: last); those in a ring, and beyond it, are left out."""
+        before: list[list[tuple[int, int, int | None]]] = [
             [
-                (self.unit_of[earlier], 0, None)
-                for earlier in {e for i in unit for e, _, _ in self.before[i]}
-                if self.unit_of[earlier] != u
+                (earlier, 0, None)
+                for earlier in sorted({self.unit_of[e] for i in unit for e, _, _ in self.before[i]} - {u})
             ]
             for u, unit in enumerate(self.units)
         ]
-        return topological([[*{lag[0]: lag for lag in lags}.values()] for lags in before])
+        if backward:
+            behind: list[list[tuple[int, int, int | None]]] = [[] for _ in before]
+            for u, lags in enumerate(before):
+                for earlier, _, _ in lags:
+                    behind[earlier].append((u, 0, None))
+            before = behind
+        return topological(before)
 
 
 def taken_first(supply: Supply) -> tuple[bool, float, int, str]:
@@ -140,12 +139,4 @@ def topological(before: list[list[tuple[int, int, int | None]]]) -> list[int]:
             waits[later] -= 1
             if not waits[later]:
                 found.append(later)
-    return found
-
-
-def by_order(problem: Problem, chosen: Iterable[int]) -> dict[str, list[int]]:
-    """Numbers of operations by their order."""
-    found: dict[str, list[int]] = {}
-    for i in chosen:
-        found.setdefault(problem.operations[i].order, []).append(i)
     return found

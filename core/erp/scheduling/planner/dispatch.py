@@ -1,27 +1,26 @@
 """Dispatching rules: whenever a machine is free, the most pressing of what is ready there goes next.
 
 EDD: the earliest due date. ATC (apparent tardiness cost, Vepsalainen and Morton 1987): the weight per tick of work,
-discounted by the slack that an order has left: w/p · exp(−max(0, d − t − b·r) / (k·p̄)), r the work that the order still
-has before it, b how many times that work takes in practice, p̄ the mean operation; change-over counts as work. Over a
-grid of k and b the best plan is kept. Two more parameters than the textbook's make it far better where there is a long
-queue (measured: README): p becomes p^(1−a)·r^a, since an order that has little left is worth finishing, and a tick of
-change-over counts g times, since it is lost to all that wait.
+discounted by the slack that an order has left: w/p · exp(−max(0, d − t − b·r) / (k·p̄)), r the work that it still
+has before it, b how many times that work takes in practice, p̄ the mean operation; change-over counts as work.
+Two more parameters than the textbook's make it better where there is a long queue (`lotwise bench schedule`):
+p becomes p^(1−a)·r^a, since an order that has little left is worth finishing, and a tick of change-over counts g
+times, since it is lost to all that wait.
 """
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 
-from core.erp.scheduling.planner.board import Board, Impossible, Spot
+from core.erp.scheduling.planner.board import Board, Cause, Impossible, Spot
 from core.erp.scheduling.planner.compiled import Compiled
 from core.erp.scheduling.problem import FOREVER
 
 LOOKED_AT = 6
 """How many of the most pressing are tried when the first cannot begin now (its people or goods are not there)."""
-BIG = 1e18
 Ints = np.ndarray[tuple[int], np.dtype[np.int64]]
 Floats = np.ndarray[tuple[int], np.dtype[np.float64]]
 
@@ -52,7 +51,8 @@ class Dispatch:
         self.rule = rule
         self.board = Board(compiled)
         self.impossible: list[Impossible] = []
-        """Units that fitted nowhere, and those that wait for them."""
+        """Units that fitted nowhere; what waits for them does not stand either."""
+        self.refused: dict[int, set[int]] = {}
         units = compiled.units
         self.head = [unit[0] for unit in units]
         self.waits = [0] * len(units)
@@ -144,7 +144,9 @@ class Dispatch:
         """Places the most pressing that can begin when the machine opens; False if all must wait for something."""
         opened = self.c.calendars[m].opening(at)
         if opened >= FOREVER:
-            queue.clear()
+            for u in list(queue):
+                del queue[u]
+                self._fits_not(u, m, Impossible(self.head[u], Cause("closed", self.c.machine(m).id)))
             return False
         fallback: tuple[int, int] | None = None
         for u in self._most_pressing(m, opened, queue):
@@ -221,29 +223,9 @@ class Dispatch:
                 self._due_when_ready(later)
 
     def _fits_not(self, u: int, m: int, no: Impossible) -> None:
-        """Out of the running for this machine; impossible where no other takes it."""
-        if not any(u in self.queues[k] for k, _ in self.c.modes[self.head[u]] if k != m):
+        """Out of the running for this machine; impossible where every other has refused it too."""
+        refused = self.refused.setdefault(u, set())
+        refused.add(m)
+        if refused >= {k for k, _ in self.c.modes[self.head[u]]}:
             self.done[u] = True
             self.impossible.append(no)
-
-
-def grid(
-    compiled: Compiled,
-    rules: Iterable[Rule],
-    cost: Callable[[Board], float],
-    *,
-    go_on: Callable[[], bool] = lambda: True,
-) -> tuple[Board, Rule, float, list[Impossible]]:
-    """The cheapest of the plans that the rules make; `go_on` may end the search after the first."""
-    best: tuple[Board, Rule, float, list[Impossible]] | None = None
-    for rule in rules:
-        if best is not None and not go_on():
-            break
-        run = Dispatch(compiled, rule)
-        board = run.run()
-        found = BIG * len(run.impossible) + cost(board)
-        if best is None or found < best[2]:
-            best = board, rule, found, run.impossible
-    if best is None:
-        raise ValueError("no rule was given")
-    return best

@@ -18,14 +18,14 @@ from core.erp.scheduling.problem import Machine, Operation, Placed, Problem, Shi
 
 LONGEST = 12
 """Links of a chain that are followed: past them it is the queue of a machine, operation by operation."""
-Kind = Literal["after", "machine", "closed", "crew", "material", "release", "fixed", "store", "choice", "start"]
+Kind = Literal["after", "machine", "closed", "crew", "material", "release", "fixed", "choice", "start"]
 
 
 class Link(Struct, frozen=True):
     """An operation, and what kept it from beginning earlier.
 
     kind and of: `after` an operation of its own chain; `machine` busy with an operation; `closed` (why it is);
-    `crew` (the skill); `material` (the supply); `release` of the order; `fixed` where it is; `store` without room;
+    `crew` (the skill); `material` (the supply); `release` of the order; `fixed` where it is;
     `choice`: nothing, something more pressing was put first; `start`: it begins at once.
     """
 
@@ -33,6 +33,8 @@ class Link(Struct, frozen=True):
     kind: Kind
     of: str = ""
     machine: str = ""
+    until: int = 0
+    """Of a closing: its end."""
 
 
 class Why(Struct, frozen=True):
@@ -68,7 +70,7 @@ class Reasons:
         turn: dict[tuple[str, int], Placed] = {}
         for one in sorted(placed, key=lambda p: (p.start, p.end, p.operation)):
             before = turn.get((one.machine, one.place))
-            if before is not None:
+            if before is not None and before.start < one.start:  # those of one run do not wait for each other
                 self.ahead[one.operation] = before
             turn[one.machine, one.place] = one
             self.of_order[self.operations[one.operation].order].append(one)
@@ -97,14 +99,16 @@ class Reasons:
         return Why(order, max(0, self._late_by(order)), self._alone(order), tuple(chain))
 
     def _alone(self, order: str) -> int:
-        """How late it would be with every machine free whenever it is open, and all goods there."""
+        """How late it would be with every machine free whenever it is open, and people for it at any time."""
         ends: dict[str, int] = {}
         compiled = Compiled(replace(self.problem, operations=self._of(order), published=(), supplies=()))
         latest = 0
         for unit in compiled.units:
             for i in unit:
                 one = compiled.operation(i)
-                ready = max([self.orders[order].release, *(ends[lag.operation] + lag.least for lag in one.after)])
+                there = [self.supplies[supply].available for supply, _ in self.stands[one.id].used]
+                before = [ends[lag.operation] + lag.least for lag in one.after]
+                ready = max([self.orders[order].release, *there, *before])
                 options = []
                 for m, ticks in compiled.modes[i]:
                     works = compiled.calendars[m]
@@ -144,7 +148,7 @@ class Reasons:
         found += [(at, 2, link) for at, link in self._people(operation, one)]
         for window in self.machines[one.machine].closed:
             if window.end == one.start and window.end > window.start:
-                found.append((window.end, 0, Link(one.operation, "closed", window.why, one.machine)))
+                found.append((window.end, 0, Link(one.operation, "closed", window.why, one.machine, window.end)))
         at, _, link = max(found, key=lambda entry: entry[:2])
         if at < one.start:
             cut = self._does_not_fit(operation, one, at)
@@ -163,7 +167,7 @@ class Reasons:
         """A closing, or the lack of people, between the time it could have begun and its start."""
         for window in self.machines[one.machine].closed:
             if at < window.end <= one.start and window.start < one.end:
-                return Link(one.operation, "closed", window.why, one.machine)
+                return Link(one.operation, "closed", window.why, one.machine, window.end)
         if operation.skill is not None:
             return Link(one.operation, "crew", operation.skill, one.machine)
         return None
@@ -175,7 +179,7 @@ def relaxed(problem: Problem, link: Link, until: int) -> Problem:
         free = tuple(replace(one, available=0) if one.id == link.of else one for one in problem.supplies)
         return replace(problem, supplies=free)
     if link.kind == "crew":
-        more = (Shift(0, until, 1),)
+        more = (Shift(0, until, max(one.people for one in problem.operations if one.skill == link.of)),)
         crews = tuple(
             replace(one, shifts=(*one.shifts, *more)) if link.of in one.skills else one for one in problem.crews
         )
@@ -197,7 +201,7 @@ def _opened(machine: Machine, link: Link) -> Machine:
 
 
 def _kept(window: Window, link: Link) -> bool:
-    return window.why != link.of
+    return (window.why, window.end) != (link.of, link.until)
 
 
 class Worth(Struct, frozen=True):

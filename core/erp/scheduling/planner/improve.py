@@ -6,17 +6,19 @@ other is solved, the order that comes of it is placed on the board, and the plan
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from core.erp.scheduling.planner.board import with_setups
+from core.erp.scheduling.planner.checker import check
 from core.erp.scheduling.planner.compiled import Compiled
 from core.erp.scheduling.planner.objective import Cost, cost
 from core.erp.scheduling.planner.solver import Answer, Model, Task, WorkingTime, exact
 from core.erp.scheduling.problem import Placed
 
-WHOLE = 1200
+WHOLE = 2500
 """Up to how many operations the whole problem is given to the solver."""
 WINDOW = 100
 PAIRED = 90
@@ -75,7 +77,7 @@ def improve(compiled: Compiled, placed: Sequence[Placed], limits: Limits, seed: 
             continue
         found = _moved(compiled, working, stands, answer)
         price = cost(compiled.problem, found)
-        if price.total < now.total:
+        if price.total < now.total and not check(compiled.problem, found):
             best, now = found, price
             yield Better(best, now, time.monotonic() - began, windows)
 
@@ -92,25 +94,13 @@ def _moved(compiled: Compiled, working: WorkingTime, stands: dict[int, Placed], 
     return with_setups(compiled, new.values())
 
 
-def with_setups(compiled: Compiled, placed: Iterable[Placed]) -> tuple[Placed, ...]:
-    """A plan in time, each operation with the change-over that its machine's sequence asks for."""
-    found = []
-    family: dict[tuple[str, int], str | None] = {}
-    for one in sorted(placed, key=lambda p: (p.start, p.machine, p.operation)):
-        m = compiled.machine_index[one.machine]
-        mine = compiled.problem.operations[compiled.index[one.operation]].family
-        before = family.get((one.machine, one.place), compiled.machine(m).family)
-        setup = compiled.setup(m, before, mine)
-        found.append(one if setup == one.setup else replace(one, setup=setup))
-        family[one.machine, one.place] = mine or before
-    return tuple(found)
-
-
 def _whole(compiled: Compiled, placed: Sequence[Placed], limits: Limits, seed: int, now: Cost) -> Iterator[Better]:
     """The whole problem at once: what the solver says is the plan, and its proof counts."""
     began = time.monotonic()
     stands = {compiled.index[one.operation]: one for one in placed}
-    task = Task(frozenset(stands), stands, limits.seconds, limits.turns * TURN_EFFORT, seed, workers=limits.workers)
+    task = Task(
+        frozenset(stands), stands, limits.seconds, limits.turns * TURN_EFFORT, seed, workers=limits.workers, whole=True
+    )
     answer = Model(compiled, WorkingTime(compiled.calendars), task).solve(limits.stopped)
     if answer is None:
         return
@@ -124,9 +114,10 @@ def _whole(compiled: Compiled, placed: Sequence[Placed], limits: Limits, seed: i
         for i, start in answer.starts.items()
     )
     price = cost(compiled.problem, found)
-    if price.total < now.total or answer.optimal:
+    proven = answer.optimal and price.total <= now.total and not compiled.problem.published
+    if price.total < now.total or proven:
         found = tuple(sorted(found, key=lambda one: (one.start, one.machine, one.operation)))
-        yield Better(found, price, time.monotonic() - began, 1, optimal=answer.optimal)
+        yield Better(found, price, time.monotonic() - began, 1, optimal=proven)
 
 
 class _Choice:
@@ -136,6 +127,13 @@ class _Choice:
         self.c = compiled
         self.time = working
         self.dice = random.Random(seed)  # noqa: S311 - a search, no secret
+        self.unnamed = {
+            m
+            for i, modes in enumerate(compiled.modes)
+            for m, _ in modes
+            if compiled.operation(i).family is None and self._changes(m)
+        }
+        """Machines with change-over on which something has no family: it leaves behind what it found."""
         self.plain = [self._plain(i) for i in range(len(compiled.modes))]
         self.near: list[set[int]] = [set() for _ in compiled.problem.machines]
         for modes in compiled.modes:
@@ -159,7 +157,7 @@ class _Choice:
         for i in there:
             if i in stay or not self._whole(i, stands[i]):
                 continue
-            arcs += sum(self.c.machine(m).change_over > 0 for m, _ in self.c.modes[i])
+            arcs += sum(self._changes(m) for m, _ in self.c.modes[i])
             if len(chosen) >= WINDOW or arcs > PAIRED:
                 break
             chosen.append(i)
@@ -171,7 +169,12 @@ class _Choice:
         single = all(self.c.machine(m).places == 1 and not self.c.machine(m).batch for m, _ in self.c.modes[i])
         tied = len(self.c.units[self.c.unit_of[i]]) > 1
         free = one.fixed is None and one.skill is None and not one.needs and one.store is None
-        return free and single and not tied and one.pauses
+        steady = one.pauses or not self.time.starts  # else a closing of all would be in its way
+        named = one.family is not None or not any(self._changes(m) for m, _ in self.c.modes[i])
+        return free and single and not tied and steady and named and not self.unnamed & {m for m, _ in self.c.modes[i]}
+
+    def _changes(self, m: int) -> bool:
+        return bool(self.c.machine(m).change_over or self.c.machine(m).setups)
 
     def _whole(self, i: int, one: Placed) -> bool:
         """Not cut by a closing of its own machine alone, which the solver's time does not know of."""

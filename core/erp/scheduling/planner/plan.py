@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from core.erp.scheduling.planner.board import Impossible
+from core.erp.scheduling.planner.board import Impossible, with_setups
 from core.erp.scheduling.planner.checker import Broken, check
 from core.erp.scheduling.planner.compiled import Compiled
 from core.erp.scheduling.planner.improve import WHOLE, Limits, improve
@@ -14,7 +14,7 @@ from core.erp.scheduling.planner.repair import repair
 from core.erp.scheduling.planner.search import USUAL as USUAL_RULE
 from core.erp.scheduling.planner.search import Made, made_by, search
 from core.erp.scheduling.planner.solver import exact
-from core.erp.scheduling.planner.soundness import Finding, sound
+from core.erp.scheduling.planner.soundness import Finding, sound, without
 from core.erp.scheduling.problem import Placed, Problem
 
 How = Literal["repair", "rule", "solver"]
@@ -63,46 +63,68 @@ class Planner:
         self.began = time.monotonic()
         found = sound(self.problem)
         self.findings = list(found.findings)
+        if not found.problem.operations:
+            yield Plan(found.problem, (), cost(found.problem, ()), "rule", self._seconds(), tuple(self.findings))
+            return
         compiled, best, how = self._first(found.problem)
         yield self._plan(compiled, best, how)
         turns, idle = 1, 0
         shop = exact(compiled.problem) and len(compiled.modes) <= WHOLE
-        for made in search(compiled, self.seed, best):
-            turns += 1
-            better = made.price < best.price and not self._broken(compiled, made)
-            idle = 0 if better else idle + 1
-            if better:
-                best = made
-                yield self._plan(compiled, best, "rule")
-            over = self._seconds() >= self.limits.seconds * RULES_SHARE
-            if over or shop or idle >= PATIENCE or turns >= self.limits.turns or self.limits.stopped():
+        rules = search(compiled, self.seed, best)
+        while turns < self.limits.turns and idle < PATIENCE and not shop and not self.limits.stopped():
+            if self._seconds() >= self.limits.seconds * RULES_SHARE:
                 break
-        if best.impossible:
-            return
+            made = next(rules)
+            turns, idle = turns + 1, idle + 1
+            if made.price < best.price and not self._broken(compiled, made):
+                best, idle = made, 0
+                yield self._plan(compiled, best, "rule")
         rest = replace(self.limits, seconds=self.limits.seconds - self._seconds(), turns=self.limits.turns - turns)
         if rest.seconds > 0 and rest.turns > 0:
-            for found_better in improve(compiled, best.placed, rest, self.seed):
-                made = Made(found_better.placed, found_better.cost, best.rule)
-                yield self._plan(compiled, made, "solver", optimal=found_better.optimal)
+            for better in improve(compiled, best.placed, rest, self.seed):
+                made = Made(better.placed, better.cost, best.rule)
+                yield self._plan(compiled, made, "solver", optimal=better.optimal)
 
     def _seconds(self) -> float:
         return time.monotonic() - self.began
 
     def _first(self, problem: Problem) -> tuple[Compiled, Made, How]:
-        """The cheaper of the published plan made good again, and a new one by rule."""
-        repaired: Made | None = None
-        if problem.published or any(one.fixed is not None for one in problem.operations):
-            pinned = {one.id: one for one in problem.operations if one.fixed is not None and one.fixed.why == "pinned"}
-            problem, done = repair(problem)
-            placed = done.board.placed()
-            repaired = Made(placed, cost(problem, placed), USUAL_RULE, tuple(done.impossible))
-            loose = [one.id for one in problem.operations if one.fixed is None and one.id in pinned]
-            self.findings += [Finding(pinned[name].order, "pin", name, planned=True) for name in loose]
+        """The cheaper of the published plan made good again, and a new one by rule; without what fits nowhere."""
+        problem, repaired = self._repaired(problem)
         compiled = Compiled(problem)
         made = made_by(compiled, USUAL_RULE)
-        if repaired is not None and (repaired.price <= made.price or self._broken(compiled, made)):
-            return compiled, repaired, "repair"
-        return compiled, made, "rule"
+        holds = not self._broken(compiled, made)
+        kept = repaired is not None and not self._broken(compiled, repaired)
+        if repaired is not None and kept and (repaired.price <= made.price or not holds):
+            return self._possible(compiled, repaired, "repair")
+        return self._possible(compiled, made, "rule")
+
+    def _possible(self, compiled: Compiled, made: Made, how: How) -> tuple[Compiled, Made, How]:
+        """Without the orders of which something fitted nowhere: they are said, the rest goes on."""
+        said = _without_place(compiled, made.placed, made.impossible)
+        if not said:
+            return compiled, made, how
+        self.findings += said
+        left_out = {one.order for one in said}
+        gone = {one.id for one in compiled.problem.operations if one.order in left_out}
+        rest = Compiled(without(compiled.problem, left_out))
+        placed = tuple(one for one in made.placed if one.operation not in gone)
+        placed = with_setups(rest, placed)
+        left = Made(placed, cost(rest.problem, placed), made.rule)
+        if self._broken(rest, left):  # what stood between two others kept them in order
+            return rest, made_by(rest, USUAL_RULE), "rule"
+        return rest, left, how
+
+    def _repaired(self, problem: Problem) -> tuple[Problem, Made | None]:
+        """The problem with what stays fixed, and the published plan made good again, if there is one."""
+        pinned = [one for one in problem.operations if one.fixed is not None]
+        if not problem.published and not pinned:
+            return problem, None
+        problem, done = repair(problem)
+        placed = done.board.placed()
+        kept = {one.id for one in problem.operations if one.fixed is not None}
+        self.findings += [Finding(one.order, "pin", one.id, planned=True) for one in pinned if one.id not in kept]
+        return problem, Made(placed, cost(problem, placed), USUAL_RULE, tuple(done.impossible))
 
     def _broken(self, compiled: Compiled, made: Made) -> list[Broken]:
         return check(compiled.problem, made.placed, partial=bool(made.impossible))
@@ -111,8 +133,7 @@ class Planner:
         broken = self._broken(compiled, made)
         if broken:
             raise PlanBroken(how, broken)
-        said = (*self.findings, *_without_place(compiled, made.placed, made.impossible))
-        return Plan(compiled.problem, made.placed, made.cost, how, self._seconds(), said, optimal)
+        return Plan(compiled.problem, made.placed, made.cost, how, self._seconds(), tuple(self.findings), optimal)
 
 
 def _without_place(compiled: Compiled, placed: Sequence[Placed], nowhere: Sequence[Impossible]) -> list[Finding]:

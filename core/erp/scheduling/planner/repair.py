@@ -18,7 +18,7 @@ from core.erp.scheduling.problem import Fixed, Operation, Placed, Problem
 ROUNDS = 6
 """How often frozen operations that break a rule are let go before all are."""
 SLOWER = 60
-"""Ticks by which its old machine may end an operation later than before; then another machine may take it."""
+"""Ticks by which its old machine may begin an operation later than before; then another machine may take it."""
 
 
 @dataclass(slots=True)
@@ -34,8 +34,8 @@ def in_order(
 ) -> Sequenced:
     """Places units by their key (a lower one first), predecessors always before.
 
-    `machines` says by operation where it goes; with `slower`, another machine may take it where it would end that many
-    ticks after its key's time on the one said.
+    `machines` says by operation where it goes; with `slower`, another machine may take it where it would begin that
+    many ticks after its key's time on the one said.
     """
     board = Board(compiled)
     done = Sequenced(board)
@@ -130,12 +130,12 @@ def _anchored(problem: Problem) -> Problem:
             and any(lag.operation not in fixed for lag in one.after)
         }
         if not more:
-            return _let_go(problem, loose)
+            return let_go(problem, loose)
         loose |= more
         fixed -= more
 
 
-def _let_go(problem: Problem, names: set[str]) -> Problem:
+def let_go(problem: Problem, names: set[str]) -> Problem:
     """The problem with some of what is frozen or pinned no longer so."""
     if not names:
         return problem
@@ -171,7 +171,7 @@ def repair(problem: Problem) -> tuple[Problem, Sequenced]:
             return fixed, done
         if turn == ROUNDS - 2:
             freed = {one.id for one in fixed.operations}
-        fixed = _anchored(_let_go(fixed, freed))
+        fixed = _anchored(let_go(fixed, freed))
     return fixed, done
 
 

@@ -11,7 +11,7 @@ from core.erp.scheduling.planner.objective import Cost, cost
 from core.erp.scheduling.problem import Placed
 
 USUAL = Rule(30.0, 2.0, 0.4, 10.0)
-"""The rule to begin with: the best or nearly the best on the generated plants (README)."""
+"""The rule to begin with: the best or nearly the best on the generated plants."""
 WIDE = 1.5
 """By how many powers of two a parameter is changed at most, at first."""
 BOUNDS = {"k": (0.5, 200.0), "b": (0.5, 8.0), "a": (0.0, 1.0), "g": (0.5, 40.0)}

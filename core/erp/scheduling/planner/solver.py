@@ -17,8 +17,10 @@ from core.erp.scheduling.problem import FOREVER, Placed, Problem, Window
 
 LATE, SOON = 64, 1
 """What a weighted tick late costs in the model, against a weighted tick later that makes nothing late."""
-CIRCUIT_MOST = 60
-"""The most operations of one machine between which change-over is modelled pair by pair."""
+
+
+SEEDS = 1 << 31
+"""The solver's seeds are below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class Task:
     effort: float
     seed: int
     workers: int = 1
+    whole: bool = False
+    """Everything is moved: what is proven best is so, and nothing but lateness counts."""
 
 
 def exact(problem: Problem) -> bool:
@@ -122,6 +126,9 @@ class Model:
         self.begin = {i: time.to(task.stands[i].start) for i in self.moving}
         ends = {i: time.to(task.stands[i].end) for i in self.moving}
         self.first, self.last = min(self.begin.values()), max(ends.values())
+        if task.whole and not self.makespan:  # a better plan may well end later
+            releases = [order.release for order in compiled.problem.orders]
+            self.last = max(self.last, max(releases) + sum(max(t for _, t in modes) for modes in compiled.modes))
         self.floors: dict[int, int] = {}
         self.start: dict[int, cp_model.IntVar] = {}
         self.end: dict[int, cp_model.IntVar] = {}
@@ -165,7 +172,7 @@ class Model:
                 floor = max(floor, self.time.to(stands[earlier].end + least))
         for later in self.c.behind[i]:
             if later not in moving:
-                least = next(lag for e, lag, _ in self.c.before[later] if e == i)
+                least = max(lag for e, lag, _ in self.c.before[later] if e == i)
                 ceiling = min(ceiling, self.time.to(stands[later].start - least))
         return min(floor, self.begin[i]), ceiling
 
@@ -251,25 +258,28 @@ class Model:
             return
         orders = self.c.problem.orders
         terms = []
+        late: dict[int, cp_model.IntVar] = {}
         for i in self.moving:
-            order = orders[self.c.order_of[i]]
-            if self.c.behind[i]:
-                terms.append(self.end[i] * (SOON * order.weight))
+            o = self.c.order_of[i]
+            if any(self.c.order_of[later] == o for later in self.c.behind[i]):
+                if not self.task.whole:  # what ends sooner leaves room for what comes behind it
+                    terms.append(self.end[i] * (SOON * orders[o].weight))
                 continue
-            due = self.time.to(max(0, order.due))
-            late = self.model.new_int_var(0, max(0, self.last - due), "")
-            self.model.add(late >= self.end[i] - due)
-            terms.append(late * (LATE * order.weight) + self.end[i] * (SOON * order.weight))
+            due = self.time.to(max(0, orders[o].due))
+            if o not in late:
+                late[o] = self.model.new_int_var(0, max(0, self.last - due), "")
+                terms.append(late[o] * (LATE * orders[o].weight))
+            self.model.add(late[o] >= self.end[i] - due)
         self.model.minimize(sum(terms))
 
     def solve(self, stopped: Callable[[], bool] | None = None) -> Answer | None:
         """The best that it finds within its time; None if it finds nothing."""
         solver = cp_model.CpSolver()
         solver.parameters.num_workers = self.task.workers
-        solver.parameters.random_seed = self.task.seed
+        solver.parameters.random_seed = self.task.seed % SEEDS
         solver.parameters.max_time_in_seconds = max(0.05, self.task.seconds)
         solver.parameters.max_deterministic_time = self.task.effort
-        if not self.makespan:  # many small models: what pays only on one big one is left out
+        if not self.task.whole:  # many small models: what pays only on one big one is left out
             solver.parameters.linearization_level = 0
             solver.parameters.cp_model_probing_level = 0
             solver.parameters.symmetry_level = 0

@@ -1,13 +1,15 @@
 """What of a problem cannot be planned at all: said by order, with the reason; the rest is planned."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
 from msgspec.structs import replace
 
+from core.erp.scheduling.planner.board import ROUNDING
 from core.erp.scheduling.planner.compiled import topological
 from core.erp.scheduling.planner.timelines import Calendar, Room
-from core.erp.scheduling.problem import FOREVER, Machine, Operation, Problem
+from core.erp.scheduling.problem import FOREVER, Machine, Mode, Need, Operation, Problem, Supply
 
 Kind = Literal[
     "no_operation",
@@ -57,13 +59,33 @@ def sound(problem: Problem) -> Sound:
         ("supply", [one.id for one in problem.supplies]),
         ("store", [one.id for one in problem.stores]),
     ):
-        twice = sorted({one for one in ids if ids.count(one) > 1}) if len(set(ids)) < len(ids) else []
+        twice = sorted(one for one, count in Counter(ids).items() if count > 1)
         if twice:
             raise ValueError(f"the problem has two of one id: {name} {', '.join(twice[:5])}")
+    problem = _tidied(problem)
     findings = [*_Search(problem).findings()]
-    bad = {one.order for one in findings if not one.planned}
+    bad = {one.order for one in findings if not one.planned} | {one.order for one in problem.blocked}
     findings += _dependants(problem, bad)
     return Sound(without(problem, bad), findings)
+
+
+def _tidied(problem: Problem) -> Problem:
+    """Ways to machines that are not there, or too small for a batch, are left out; needs of one item are one."""
+    machines = {one.id: one for one in problem.machines}
+    operations = []
+    for one in problem.operations:
+        ways: dict[str, Mode] = {}
+        for mode in sorted(one.modes, key=lambda mode: mode.ticks, reverse=True):
+            if mode.machine in machines and (one.batch is None or _holds(machines[mode.machine], one)):
+                ways[mode.machine] = mode
+        modes = tuple(mode for mode in one.modes if ways.get(mode.machine) is mode)
+        amounts: dict[str, float] = {}
+        for need in one.needs:
+            amounts[need.item] = amounts.get(need.item, 0.0) + need.amount
+        needs = tuple(Need(item, amount) for item, amount in amounts.items() if amount > 0)
+        # where no way is left, those that were asked for are what the finding names
+        operations.append(replace(one, modes=modes or one.modes, needs=needs))
+    return replace(problem, operations=tuple(operations))
 
 
 def without(problem: Problem, orders: set[str]) -> Problem:
@@ -105,11 +127,9 @@ class _Search:
         self.operations = {one.id: one for one in problem.operations}
         self.stores = {one.id: one for one in problem.stores}
         self.crews = [(one, Room([(s.start, s.end, s.size) for s in one.shifts])) for one in problem.crews]
-        self.supplied: dict[str, float] = {}
-        self.first_receipt: dict[str, int] = {}
-        for one in problem.supplies:
-            self.supplied[one.item] = self.supplied.get(one.item, 0) + one.amount
-            self.first_receipt[one.item] = min(self.first_receipt.get(one.item, FOREVER), one.available)
+        self.supplies: dict[str, list[Supply]] = {}
+        for one in sorted(problem.supplies, key=lambda supply: supply.available):
+            self.supplies.setdefault(one.item, []).append(one)
 
     def findings(self) -> list[Finding]:
         """One finding an order at most for what is impossible, and those about receipts."""
@@ -148,8 +168,9 @@ class _Search:
                 return Finding(one.order, "no_predecessor", one.id, lag.operation)
             if lag.most is not None and lag.most < lag.least:
                 return Finding(one.order, "lag", one.id, lag.operation)
-        if one.fixed is not None and one.fixed.why == "started":
-            return None  # it goes on, whatever a plan would say of it
+        if one.fixed is not None and one.fixed.why == "started":  # it goes on, whatever a plan would say of it
+            known = one.fixed.machine in self.machines and any(mode.machine in self.machines for mode in one.modes)
+            return self._of_store(one) if known else Finding(one.order, "no_machine", one.id, one.fixed.machine)
         return self._of_modes(one) or self._of_people(one) or self._of_goods(one)
 
     def _of_modes(self, one: Operation) -> Finding | None:
@@ -176,16 +197,28 @@ class _Search:
 
     def _of_goods(self, one: Operation) -> Finding | None:
         for need in one.needs:
-            if self.supplied.get(need.item, 0) < need.amount:
+            if self._all_there(need) >= FOREVER:
                 return Finding(one.order, "no_material", one.id, need.item)
+        return self._of_store(one)
+
+    def _of_store(self, one: Operation) -> Finding | None:
         if one.store is not None and (one.store not in self.stores or self.stores[one.store].capacity < one.room):
             return Finding(one.order, "no_store", one.id, one.store)
         return None
 
+    def _all_there(self, need: Need) -> int:
+        """When as much as that has arrived, if nobody else takes of it; FOREVER if it never has."""
+        there = 0.0
+        for supply in self.supplies.get(need.item, ()):
+            there += supply.amount
+            if there + ROUNDING >= need.amount:
+                return supply.available
+        return FOREVER
+
     def _after_due(self, one: Operation) -> Finding | None:
         due = self.orders[one.order].due
         for need in one.needs:
-            if self.first_receipt[need.item] >= due:
+            if self._all_there(need) >= due:
                 return Finding(one.order, "receipt_after_due", one.id, need.item, planned=True)
         return None
 

@@ -51,6 +51,8 @@ class Calendar:
             if ticks and i < len(self.starts):
                 at = self.ends[i]
                 i += 1
+            elif ticks:
+                return []
         return found
 
 
