@@ -256,7 +256,7 @@ def test_a_database_that_goes_away_stops_nothing_for_good(
     gw = Gateway()
     cut_off = text(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
     )
     # the test's own connections are fresh ones: it cuts off all others, pooled ones included
     fresh = opened(postgres_url, poolclass=NullPool)

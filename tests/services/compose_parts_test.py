@@ -318,7 +318,7 @@ def test_postgres_roles_and_a_schema_made_by_an_owner_who_is_no_superuser() -> N
 def _make_and_read(server: EmbeddedPostgres, statements: list[str]) -> None:
     with psycopg.connect(server.conninfo(), autocommit=True) as conn:
         conn.execute("DROP DATABASE IF EXISTS lotwise")
-        for role in ("lotwise_owner", "lotwise_app", "lotwise_reader"):  # the embedded server's own
+        for role in ("lotwise_owner", "lotwise_app", "lotwise_grafana", "lotwise_reader"):  # the embedded server's own
             conn.execute(f"DROP ROLE IF EXISTS {role}".encode())
         for statement in statements:
             conn.execute(statement.encode())
