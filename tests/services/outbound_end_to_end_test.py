@@ -72,5 +72,6 @@ def test_a_hold_that_the_judge_places_is_annotated_and_ended_by_its_disposition(
             said = http.post(f"/api/v1/excursions/{number}/dispositions", json=decision)
             assert said.is_success, said.text
             until(tagged("hold", "lifted"), "end of the hold's annotation")
-        assert len(server.annotations) == 2
+            until(tagged("lotwise", "disposition"), "annotation of the decision")
+        assert len(server.annotations) == 3
         annotator.close()

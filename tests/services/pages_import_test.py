@@ -160,7 +160,7 @@ def test_of_a_recorders_table_of_no_known_form_column_unit_and_dates_are_said(pe
     status, page = tried(**said)
     assert status == 200, page[-1500:]
     assert "3 readings" in page
-    assert "no column 9" in tried(**said | {"value_column": ["9", "", ""]})[1]
+    assert "no column '9'" in tried(**said | {"value_column": ["9", "", ""]})[1]
 
 
 def test_how_far_a_long_file_is_is_told_while_it_goes_on(people: dict[str, Browser], module_engine: Engine) -> None:

@@ -59,7 +59,8 @@ def bodies() -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
     for path, operations in said["paths"].items():
         for method, operation in operations.items():
             media = operation.get("requestBody", {}).get("content", {}).get("application/json")
-            if media is not None and path.startswith("/api/v1"):
+            gateways = path == "/api/v1/alert-replies"  # opened by a token of its own: alerting_replies_test
+            if media is not None and path.startswith("/api/v1") and not gateways:
                 shape = media["schema"]
                 while "properties" not in shape:
                     options = [one for one in (shape, *shape.get("anyOf", ())) if "$ref" in one]
