@@ -95,16 +95,13 @@ class _Check:
 
     def _when(self, operation: Operation, machine: Machine, one: Placed, ticks: int) -> Iterable[Broken]:
         """It lasts as long as it takes, while the machine works."""
-        closed = self._closed_within(machine, one.start, one.end)
-        lasts = one.end - one.start - closed if operation.pauses else one.end - one.start
-        if lasts != ticks:
+        works = self._open_within(machine, one.start, one.end)
+        worked = sum(end - start for start, end in works)
+        if (worked if operation.pauses else one.end - one.start) != ticks:
             yield Broken("duration", one.operation)
-        edges = ((one.start, one.start + 1), (one.end - 1, one.end))
-        if any(self._closed_within(machine, *edge) for edge in edges) if operation.pauses else closed:
+        at_edges = bool(works) and (works[0][0], works[-1][1]) == (one.start, one.end)
+        if not at_edges if operation.pauses else worked != one.end - one.start:
             yield Broken("closed", one.operation, one.machine)
-
-    def _closed_within(self, machine: Machine, start: int, end: int) -> int:
-        return (end - start) - sum(b - a for a, b in self._open_within(machine, start, end))
 
     def _open_within(self, machine: Machine, start: int, end: int) -> list[tuple[int, int]]:
         found = []

@@ -57,6 +57,7 @@ class Planner:
     seed: int = 0
     began: float = field(init=False, default=0.0)
     findings: list[Finding] = field(init=False, default_factory=list)
+    looked_at: tuple[Problem, tuple[Placed, ...], list[Broken]] | None = field(init=False, default=None)
 
     def plans(self) -> Iterator[Plan]:
         """Each plan costs less than the one before it. Raises PlanBroken, ValueError for two of one id."""
@@ -93,10 +94,10 @@ class Planner:
         problem, repaired = self._repaired(problem)
         compiled = Compiled(problem)
         made = made_by(compiled, USUAL_RULE)
-        holds = not self._broken(compiled, made)
-        kept = repaired is not None and not self._broken(compiled, repaired)
-        if repaired is not None and kept and (repaired.price <= made.price or not holds):
-            return self._possible(compiled, repaired, "repair")
+        if repaired is not None:
+            first, other = sorted((("repair", repaired), ("rule", made)), key=lambda one: one[1].price)
+            how, chosen = other if self._broken(compiled, first[1]) else first
+            return self._possible(compiled, chosen, "repair" if how == "repair" else "rule")
         return self._possible(compiled, made, "rule")
 
     def _possible(self, compiled: Compiled, made: Made, how: How) -> tuple[Compiled, Made, How]:
@@ -127,7 +128,11 @@ class Planner:
         return problem, Made(placed, cost(problem, placed), USUAL_RULE, tuple(done.impossible))
 
     def _broken(self, compiled: Compiled, made: Made) -> list[Broken]:
-        return check(compiled.problem, made.placed, partial=bool(made.impossible))
+        """What the plan breaks; of the one that was looked at last it is known."""
+        if self.looked_at is None or self.looked_at[0] is not compiled.problem or self.looked_at[1] is not made.placed:
+            broken = check(compiled.problem, made.placed, partial=bool(made.impossible))
+            self.looked_at = (compiled.problem, made.placed, broken)
+        return self.looked_at[2]
 
     def _plan(self, compiled: Compiled, made: Made, how: How, *, optimal: bool = False) -> Plan:
         broken = self._broken(compiled, made)
