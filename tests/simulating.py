@@ -69,9 +69,21 @@ def run(run_id: str, scenario: str, by: str) -> RunNow:
     now = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
     happened = (Happened(3.0, HOSTILE, "fault", "freeze"), Happened(0.0, "", "up", HOSTILE))
     return RunNow(
-        run_id, scenario, by, "running", now, now + timedelta(hours=1), None, 600.0, 7, "127.0.0.1:1883", "",
-        (SPACE,), (PROBE, BOX), happened,
-    )  # fmt: skip
+        run_id,
+        scenario,
+        by,
+        "running",
+        now,
+        now + timedelta(hours=1),
+        None,
+        600.0,
+        7,
+        "127.0.0.1:1883",
+        "",
+        (SPACE,),
+        (PROBE, BOX),
+        happened,
+    )
 
 
 class NoSources:

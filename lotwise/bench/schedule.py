@@ -143,7 +143,7 @@ def _events(problem: Problem, size: Size) -> Iterator[Problem]:
             machine = problem.machines[m]
             down = replace(machine, closed=(*machine.closed, Window(NOW, NOW + 240, "down")))
             yield replace(problem, machines=(*problem.machines[:m], down, *problem.machines[m + 1 :]))
-        elif kind == 2:  # noqa: PLR2004 - an urgent order like another one  # fmt: skip
+        elif kind == 2:  # noqa: PLR2004 - an urgent order like another one
             yield _with_new(problem, dice)
         else:
             s = dice.randrange(len(problem.supplies))

@@ -82,8 +82,13 @@ def _steps(dice: random.Random, order: str) -> list[Operation]:
     )
     steps.append(
         Operation(
-            f"{order}/pack", order, (Mode("pack", dice.randint(5, 40)),), (After(f"{order}/cure", 1),), pauses=True,
-            skill="packing", people=dice.choice((1, 2)),
+            f"{order}/pack",
+            order,
+            (Mode("pack", dice.randint(5, 40)),),
+            (After(f"{order}/cure", 1),),
+            pauses=True,
+            skill="packing",
+            people=dice.choice((1, 2)),
         )
-    )  # fmt: skip
+    )
     return steps

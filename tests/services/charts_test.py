@@ -311,9 +311,18 @@ def test_clocks_change_where_they_change() -> None:
 
 def line(kind: str, gaps: list[tuple[int, int]]) -> Curve:
     return Curve(
-        point="p", label="p", kind=kind, start=0, stop=100, step=None, at=[0, 50], low=[1.0, 3.0], high=None,
-        uncertain=[], gaps=gaps,
-    )  # fmt: skip
+        point="p",
+        label="p",
+        kind=kind,
+        start=0,
+        stop=100,
+        step=None,
+        at=[0, 50],
+        low=[1.0, 3.0],
+        high=None,
+        uncertain=[],
+        gaps=gaps,
+    )
 
 
 def test_a_spare_that_speaks_makes_silence_known() -> None:
@@ -326,8 +335,14 @@ def test_a_spare_that_speaks_makes_silence_known() -> None:
 def test_a_mark_stands_on_what_was_measured() -> None:
     curves = [line("required", [(60, 80)]), line("spare", [])]
     assert [value_at(curves, instant, high=True) for instant in (0, 49, 50, 59, 60, 99, 100)] == [
-        1.0, 1.0, 3.0, 3.0, None, 3.0, None,
-    ]  # fmt: skip
+        1.0,
+        1.0,
+        3.0,
+        3.0,
+        None,
+        3.0,
+        None,
+    ]
 
 
 def test_long_budgets_are_thinned_but_never_at_their_ends() -> None:

@@ -12,9 +12,24 @@ from msgspec.structs import replace
 from core.erp.scheduling.problem import Machine, Operation, Placed, Problem
 
 Rule = Literal[
-    "unknown", "twice", "missing", "machine", "duration", "early", "lag_least", "lag_most", "closed", "overlap",
-    "setup", "crew", "material", "expired", "store", "batch", "fixed",
-]  # fmt: skip
+    "unknown",
+    "twice",
+    "missing",
+    "machine",
+    "duration",
+    "early",
+    "lag_least",
+    "lag_most",
+    "closed",
+    "overlap",
+    "setup",
+    "crew",
+    "material",
+    "expired",
+    "store",
+    "batch",
+    "fixed",
+]
 
 
 ROUNDING = 1e-9

@@ -14,12 +14,14 @@ from core.erp.scheduling.planner.repair import repair
 from core.erp.scheduling.planner.search import USUAL as USUAL_RULE
 from core.erp.scheduling.planner.search import Made, made_by, search
 from core.erp.scheduling.planner.solver import exact
-from core.erp.scheduling.planner.soundness import Finding, sound, without
+from core.erp.scheduling.planner.soundness import Finding, Kind, sound, without
 from core.erp.scheduling.problem import Placed, Problem
 
 How = Literal["repair", "rule", "solver"]
 RULES_SHARE = 0.7
 """Part of the time in which rules are tried before the solver is given windows."""
+LACKS: dict[str, Kind] = {"material": "no_material", "crew": "no_crew", "lag": "lag"}
+"""What is said of an operation that fitted nowhere, by what it lacked."""
 PATIENCE = 30
 """Rules tried without a better plan before the solver begins."""
 
@@ -149,8 +151,8 @@ def _without_place(compiled: Compiled, placed: Sequence[Placed], nowhere: Sequen
     said: dict[str, Finding] = {}
     for one in nowhere:
         operation = compiled.operation(one.operation)
-        kind = {"material": "no_material", "crew": "no_crew", "lag": "lag"}.get(one.cause.kind, "no_opening")
-        said.setdefault(operation.order, Finding(operation.order, kind, operation.id, one.cause.of))  # type: ignore[arg-type]  # the values are of its kinds
+        kind = LACKS.get(one.cause.kind, "no_opening")
+        said.setdefault(operation.order, Finding(operation.order, kind, operation.id, one.cause.of))
     for operation in compiled.problem.operations:
         if operation.id not in stands:
             said.setdefault(operation.order, Finding(operation.order, "depends", operation.id))
